@@ -1,0 +1,148 @@
+"""Keras callbacks: sheets of samples, a guard against divergence, checkpoints for exact resume."""
+
+import pathlib
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf.card import sheet
+from genconv_tf.data.decode import write_image
+
+
+class SampleSheet(keras.callbacks.Callback):
+    """Write a sheet of samples every few updates.
+
+    Args:
+        folder: where `update_000100.png` and so on go.
+        every: updates between two sheets.
+        num: samples on a sheet.
+        size: of the samples; the training size by default.
+        fresh: sample afresh, as whoever loads the model will; `False` shows the chains.
+        tensorboard: folder of TensorBoard event files, for the same images there.
+    """
+
+    def __init__(self, folder, every=100, num=2, size=None, fresh=True, tensorboard=None):
+        super().__init__()
+        self.folder, self.every, self.num = pathlib.Path(folder), every, num
+        self.size, self.fresh = size, fresh
+        self.writer = tf.summary.create_file_writer(str(tensorboard)) if tensorboard else None
+
+    def on_train_batch_end(self, batch, logs=None):
+        update = updates_done(self.model)
+        if update % self.every:
+            return
+        if self.fresh:
+            media = self.model.sample(self.num, self.size)
+        else:
+            media = self.model.preprocessing.decode(self.model.chains.states[-1][: self.num])
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_image(self.folder / f"update_{update:06d}.png", sheet(media))
+        if self.writer is not None:
+            with self.writer.as_default(step=update):
+                tf.summary.image("samples", media, max_outputs=self.num)
+
+
+class DivergenceGuard(keras.callbacks.Callback):
+    """Stop when the chains or the weights diverge, and go back to the last good state.
+
+    Args:
+        limit: largest absolute value that a chain may have; the model's own by default.
+        every: updates between two copies of the state.
+
+    After `fit`, `message` says what happened and what to change; it is `None` if all went well.
+    """
+
+    def __init__(self, limit=None, every=20):
+        super().__init__()
+        self.limit, self.every = limit, every
+        self.message = self.good = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        limit = self.limit or self.model.learning.limit
+        update, reach = updates_done(self.model), logs["range"]
+        finite = all(np.isfinite(value) for value in logs.values())
+        if finite and reach <= limit:
+            if self.good is None or update % self.every == 0:
+                self.good = update, [v.numpy() for v in state(self.model)]
+            return
+        what = f"chains reached {reach:.3g}, the limit is {limit:g}" if finite else "not finite"
+        if self.good is not None:
+            for variable, value in zip(state(self.model), self.good[1]):
+                variable.assign(value)
+        kept = f"update {self.good[0]}" if self.good else "none"
+        self.message = (
+            f"Training diverged at update {update} ({what}). Lower the learning rate or "
+            f"sampler.step_size, or set learning.clip. Last good state: {kept}"
+        )
+        self.model.stop_training = True
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Save the whole state of a training, so that a resumed one ends with the same bytes.
+
+    Weights, optimizer and chains are saved; the noise is a function of the update and needs no
+    state. Saving is atomic: a run killed at any moment finds its last complete checkpoint.
+
+    Args:
+        folder: of the checkpoints; the last two are kept.
+        seconds: least time between two.
+    """
+
+    def __init__(self, folder, seconds=30):
+        super().__init__()
+        self.folder, self.seconds = str(folder), seconds
+        self._manager = self._saved = None
+
+    def restore(self, model):
+        """Bring a compiled `model` with its chains to the last checkpoint; the updates done."""
+        self._manage(model)
+        latest = self._manager.latest_checkpoint
+        if latest is None:
+            return 0
+        try:
+            self._manager.checkpoint.restore(latest).assert_consumed()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            line = str(error).splitlines()[0][:160]
+            raise ValueError(f"Expected a checkpoint of this model. Received: {latest} "
+                             f"({line})") from None  # fmt: skip
+        return updates_done(model)
+
+    def on_train_begin(self, logs=None):
+        if self._manager is None:
+            self._manage(self.model)
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if time.monotonic() - self._saved >= self.seconds and _healthy(self.model, logs):
+            self.save()
+
+    def save(self):
+        self._manager.save(updates_done(self._manager_model))
+        self._saved = time.monotonic()
+
+    def _manage(self, model):
+        self._manager_model = model
+        checkpoint = tf.train.Checkpoint(state=state(model))
+        self._manager = tf.train.CheckpointManager(checkpoint, self.folder, max_to_keep=2)
+
+
+def state(model):
+    """Every variable of a training: weights, optimizer, chains."""
+    own = [v.value for v in (*model.variables, *model.optimizer.variables)]
+    seen, unique = set(), []
+    for variable in (*own, *model.chains.states):
+        if id(variable) not in seen:
+            seen.add(id(variable))
+            unique.append(variable)
+    return unique
+
+
+def updates_done(model):
+    return int(model.optimizer.iterations.numpy())
+
+
+def _healthy(model, logs):
+    values = list((logs or {}).values())
+    return all(np.isfinite(values)) and (logs or {}).get("range", 0) <= model.learning.limit

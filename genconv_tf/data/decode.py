@@ -1,0 +1,69 @@
+"""Image files to arrays: uint8 RGB, whatever the file holds."""
+
+import io
+import os
+import warnings
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
+
+def read_image(path):
+    """Decode an image file.
+
+    EXIF rotation is applied, 16 bits are scaled to 8, transparency is laid over white, and CMYK is
+    converted with the profile in the file where there is one.
+
+    Returns:
+        `(height, width, 3)` uint8.
+
+    Raises:
+        ValueError: the file is missing, no image, truncated, or a decompression bomb.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise ValueError(f"Expected an image file. Received: {path} (no such file)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+    except UnidentifiedImageError:
+        raise ValueError(f"Expected an image. Received: {path} (not an image)") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        most = Image.MAX_IMAGE_PIXELS
+        raise ValueError(
+            f"Expected an image of at most {most} pixels. Received: {path} (decompression bomb)"
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"Expected a whole image. Received: {path} ({error})") from None
+
+
+def write_image(path, pixels):
+    """Write `(height, width, 3)` uint8 to `path`, whole or not at all."""
+    partial = f"{path}.part"
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(partial, format="PNG")
+    os.replace(partial, path)
+
+
+def _rgb(image):
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, np.float64)
+        # Files of 32 bits or floats have no agreed range; theirs is what they hold.
+        top = 65535.0 if image.mode.startswith("I") and values.max() <= 65535 else values.max()
+        if image.mode == "F" and values.max() <= 1.0:
+            top = 1.0
+        grey = np.clip(np.round(values * (255.0 / max(top, 1e-12))), 0, 255)
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if image.mode == "CMYK" and image.info.get("icc_profile"):
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        return ImageCms.profileToProfile(
+            image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,156 @@
+"""Images on `tf.data`: from files, folders, globs, arrays and TFDS names."""
+
+import glob
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf.data.decode import EXTENSIONS, read_image
+from genconv_tf.data.preprocessing import Preprocessing
+
+
+def images(
+    source, size=None, batch=None, crop="resize", mean="colour", split="train", feature="image", seed=0
+):
+    """Images as a `tf.data.Dataset` of `(batch, height, width, 3)` float32.
+
+    Pixels in [0, 255] less the mean colour: the papers' preprocessing. The dataset knows how to
+    undo it: `dataset.preprocessing.decode(x)`.
+
+    Args:
+        source: an image file, a list of them, a folder, a glob pattern, an array
+            `(height, width, 3)` or `(count, height, width, 3)` in [0, 255], or `"tfds:NAME"`.
+        size: `(height, width)`, or one int for both. `None` keeps the size of the first image.
+        batch: images in a batch; `None` for all of them, and 16 for TFDS.
+        crop: how an image comes to `size`. `"resize"` scales the shorter side to it and cuts the
+            middle, `"random"` cuts a random window of the unscaled image at every epoch, `"none"`
+            keeps the image as it is.
+        mean: `"colour"` subtracts the mean colour, `"none"` nothing, three numbers themselves.
+        split, feature: of a TFDS name.
+        seed: of random windows.
+
+    Raises:
+        ValueError: nothing is found, or a file does not decode, or is smaller than `size` where it
+            is cut.
+    """
+    if crop not in ("resize", "random", "none"):
+        raise ValueError(f'Expected crop "resize", "random" or "none". Received: {crop!r}')
+    size = (size, size) if isinstance(size, int) else size
+    if size is not None and min(size) < 1:
+        raise ValueError(f"Expected a positive size. Received: {size}")
+    if isinstance(source, str) and source.startswith("tfds:"):
+        raw, count, first = _from_tfds(source[5:], split, feature)
+        batch = batch or 16
+    else:
+        arrays = _from_array(source) if _is_array(source) else None
+        paths = None if arrays is not None else find_images(source)
+        first = arrays[0] if arrays is not None else read_image(paths[0])
+        count = len(arrays if arrays is not None else paths)
+        batch = min(batch or count, count)
+        if arrays is not None:
+            raw = tf.data.Dataset.from_tensor_slices(arrays)
+        else:
+            raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
+    size = tuple(size or first.shape[:2])
+    preprocessing = Preprocessing(mean=_mean_colour(mean, first, raw, count))
+
+    def prepare(index, image):
+        image = _to_size(image, size, crop, (seed, index))
+        return preprocessing.encode(tf.ensure_shape(image, (*size, 3)))
+
+    dataset = raw.enumerate().map(lambda i, image: prepare(tf.cast(i, tf.int32), image))
+    dataset = dataset.batch(batch, drop_remainder=True)
+    if crop != "random":
+        dataset = dataset.cache()
+    dataset = dataset.prefetch(1)
+    dataset.preprocessing = preprocessing
+    return dataset
+
+
+def find_images(source):
+    """The image files that `source` names, sorted: files, folders and glob patterns."""
+    sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+    paths = []
+    for each in map(os.fspath, sources):
+        if os.path.isdir(each):
+            inside = sorted(glob.glob(os.path.join(glob.escape(each), "*")))
+            found = [p for p in inside if p.lower().endswith(EXTENSIONS)]
+        elif os.path.exists(each):
+            found = [each]
+        else:
+            found = sorted(glob.glob(each, recursive=True))
+        if not found:
+            raise ValueError(f"Expected an image file, folder or pattern. Received: {each} "
+                             "(nothing there)")  # fmt: skip
+        paths += found
+    if not paths:
+        raise ValueError("Expected at least one image. Received: none")
+    return paths
+
+
+def _decode(path):
+    image = tf.numpy_function(lambda p: read_image(p.decode()), [path], tf.uint8)
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _is_array(source):
+    return isinstance(source, np.ndarray) or tf.is_tensor(source)
+
+
+def _from_array(source):
+    array = np.asarray(source)
+    array = array[None] if array.ndim == 3 else array
+    if array.ndim != 4 or array.shape[-1] != 3 or 0 in array.shape:
+        raise ValueError(f"Expected (height, width, 3) or (count, height, width, 3). "
+                         f"Received: {np.shape(source)}")  # fmt: skip
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
+        raise ValueError("Expected finite pixels in [0, 255]. Received: "
+                         f"[{array.min()}, {array.max()}]")  # fmt: skip
+    return array
+
+
+def _from_tfds(name, split, feature):
+    import tensorflow_datasets as tfds
+
+    dataset, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
+    if feature not in info.features:
+        raise ValueError(f"Expected a feature of {sorted(info.features)}. Received: {feature!r}")
+    dataset = dataset.map(lambda example: example[feature])
+    return dataset, info.splits[split].num_examples, next(iter(dataset)).numpy()
+
+
+def _mean_colour(mean, first, raw, count):
+    if isinstance(mean, str) and mean == "none":
+        return (0.0, 0.0, 0.0)
+    if not isinstance(mean, str):
+        return tuple(float(m) for m in mean)
+    if mean != "colour":
+        raise ValueError(f'Expected mean "colour", "none" or three numbers. Received: {mean!r}')
+    if count == 1:
+        colours = [first.mean((0, 1))]
+    else:
+        # A thousand images tell the mean colour of a large dataset well enough.
+        colours = [image.mean((0, 1)) for image in raw.take(1000).as_numpy_iterator()]
+    # Two decimals lose nothing visible, and keep configurations readable.
+    return tuple(round(float(c), 2) for c in np.mean(colours, axis=0))
+
+
+def _to_size(image, size, crop, seed):
+    shape = tf.shape(image)[:2]
+    if crop == "none":
+        return image
+    if crop == "random":
+        message = f"Expected images of at least {size}"
+        with tf.control_dependencies([tf.debugging.assert_greater_equal(shape, size, message)]):
+            return tf.image.stateless_random_crop(image, (*size, 3), seed)
+    scale = tf.reduce_max(tf.cast(size, tf.float32) / tf.cast(shape, tf.float32))
+    scaled = tf.cast(tf.math.ceil(tf.cast(shape, tf.float32) * scale - 1e-3), tf.int32)
+    same = tf.reduce_all(scaled == shape)
+    resized = tf.cond(
+        same,
+        lambda: tf.cast(image, tf.float32),
+        lambda: tf.image.resize(image, scaled, antialias=True),
+    )
+    offset = (scaled - size) // 2
+    return tf.slice(resized, [offset[0], offset[1], 0], [*size, 3])

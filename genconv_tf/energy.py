@@ -1,0 +1,66 @@
+"""The model p(x; w) = exp[f(x; w)] q(x) / Z(w): its energy, its gradient and its auto-encoder.
+
+f is the scoring function, a ConvNet; q is the reference distribution. Every function here takes f
+as a callable `(batch, *spatial, channels) -> (batch,)`. (The papers call f the scoring function;
+elsewhere "score" is the gradient of log p. Here `score` is f and the gradient is called
+`log_density_gradient`.)
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """Reference distribution q.
+
+    Args:
+        kind: `"gaussian"`, white noise N(0, std²), or `"uniform"`, whose gradient is zero.
+        std: standard deviation s of the white noise, in the units of the data.
+    """
+
+    kind: str = "gaussian"
+    std: float = 1.0
+
+    def __post_init__(self):
+        if self.kind not in ("gaussian", "uniform"):
+            raise ValueError(f'Expected reference "gaussian" or "uniform". Received: {self.kind!r}')
+        if not self.std > 0:
+            raise ValueError(f"Expected a positive standard deviation. Received: {self.std}")
+
+    def energy(self, x):
+        """-log q(x) up to a constant: `(batch,)`."""
+        if self.kind == "uniform":
+            return tf.zeros(tf.shape(x)[:1])
+        return tf.reduce_sum(tf.square(x), range(1, x.shape.rank)) / (2 * self.std**2)
+
+    def pull(self, x):
+        """-∂ log q / ∂x: x / s², or zero for the uniform distribution."""
+        return tf.zeros_like(x) if self.kind == "uniform" else x / self.std**2
+
+
+def energy(f, reference, x):
+    """U(x) = ‖x‖²/(2s²) - f(x), `(batch,)` (GCN eq. 8)."""
+    return reference.energy(x) - f(x)
+
+
+def score_gradient(f, x):
+    """B(x) = ∂f/∂x, the top-down reconstruction for s = 1 (GCN eq. 16), of the shape of `x`.
+
+    The gradient is taken for the input alone; no gradient of a weight is computed.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(f(x))
+    return tape.gradient(total, x)
+
+
+def log_density_gradient(f, reference, x):
+    """∂ log p / ∂x = B(x) - x/s², the reconstruction error that drives the Langevin dynamics."""
+    return score_gradient(f, x) - reference.pull(x)
+
+
+def reconstruct(f, reference, x):
+    """s²·∂f/∂x: the mean of the Gaussian piece that x lies in (GCN eq. 10, section 4)."""
+    return reference.std**2 * score_gradient(f, x)

@@ -1,0 +1,130 @@
+"""Export to a SavedModel that scores, samples, continues, recovers and reconstructs on its own."""
+
+import json
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from genconv_tf import card, files, presets
+
+EXTRA = "assets.extra"
+
+
+def export(model, folder, replace=False):
+    """Write `model` as a SavedModel for TensorFlow or TensorFlow Serving.
+
+    Signatures, with named inputs and dict outputs: `serving_default` (= `score`), `sample`,
+    `continue`, `recover` and `reconstruct`. Row i of a batch depends on seed i alone. The folder
+    is a version of TensorFlow Serving's layout, `NAME/1`.
+
+    Args:
+        folder: a new or empty folder, unless `replace`.
+    """
+    with files.whole_folder(folder, replace) as partial:
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        for name, function, inputs in _endpoints(model):
+            archive.add_endpoint(name, function, input_signature=inputs)
+        archive.write_out(str(partial), verbose=False)
+        extra = partial / EXTRA
+        extra.mkdir()
+        meta = card.metadata(model, pathlib.Path(folder).parent.name, {}, {})
+        meta["sha256"] = {
+            path.relative_to(partial).as_posix(): files.sha256(path)
+            for path in sorted(partial.rglob("*"))
+            if path.is_file()
+        }
+        files.write_json(extra / presets.METADATA, meta)
+        files.write_text(extra / presets.CARD, card.render(model, meta, []))
+
+
+class Sampler:
+    """A SavedModel of `export`, loaded with TensorFlow alone.
+
+    Args:
+        folder: of the SavedModel.
+    """
+
+    def __init__(self, folder):
+        folder = pathlib.Path(folder)
+        if not (folder / "saved_model.pb").is_file():
+            raise ValueError(f"Expected a SavedModel. Received: {folder}")
+        try:
+            self._loaded = tf.saved_model.load(str(folder))
+            self.metadata = json.loads((folder / EXTRA / presets.METADATA).read_text())
+            self._signatures = {n: self._loaded.signatures[n] for n in ("sample", "recover")}
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            line = str(error).splitlines()[0][:200]
+            raise ValueError(f"Expected a whole SavedModel of genconv. Received: {folder} "
+                             f"({line})") from None  # fmt: skip
+
+    def sample(self, num=1, size=256, seed=0, steps=0):
+        """As `GenerativeConvNet.sample`, and with the same result."""
+        from genconv_tf import noise
+
+        rank = self.metadata["rank"]
+        size = (size,) * rank if isinstance(size, int) else tuple(size)
+        if any(n < m for n, m in zip(size, self.metadata["least_size"])):
+            least = tuple(self.metadata["least_size"])
+            raise ValueError(f"Expected a size of at least {least}. Received: {size}")
+        result = self._signatures["sample"](
+            seed=noise.row_seeds(seed, num), size=tf.constant(size), steps=tf.constant(steps)
+        )
+        return result["media"].numpy()
+
+    def recover(self, media, mask, seed=0, steps=0):
+        """As `GenerativeConvNet.recover`."""
+        from genconv_tf import noise
+
+        result = self._signatures["recover"](
+            media=tf.constant(media),
+            mask=tf.constant(mask, tf.float32),
+            seed=noise.row_seeds(seed, len(media)),
+            steps=tf.constant(steps),
+        )
+        return result["media"].numpy()
+
+
+def _endpoints(model):
+    """(name, function, named inputs) of every signature; the first is also the default."""
+    lengths = [n if _is_fixed(model, axis) else None for axis, n in enumerate(model.size)]
+    x = tf.TensorSpec([None, *lengths, model.channels], tf.float32, "x")
+    media = tf.TensorSpec(x.shape, model.preprocessing.dtype, "media")
+    mask = tf.TensorSpec([None, *lengths], tf.float32, "mask")
+    seed = tf.TensorSpec([None, 2], tf.int32, "seed")
+    size = tf.TensorSpec([model.rank], tf.int32, "size")
+    steps = tf.TensorSpec([], tf.int32, "steps")
+
+    def score(x):
+        return {"score": model.score(x)}
+
+    def sample(seed, size, steps):
+        return {"media": model.sample_media(seed, size, steps)}
+
+    def go_on(x, seed, steps):
+        x = model.continue_chain(x, seed, steps)
+        return {"x": x, "media": model.preprocessing.decode(x)}
+
+    def recover(media, mask, seed, steps):
+        return {"media": model.recover_media(media, mask, seed, steps)}
+
+    def reconstruct(x):
+        return {"x": model.reconstruct(x)}
+
+    return [
+        ("score", score, [x]),
+        ("sample", sample, [seed, size, steps]),
+        ("continue", go_on, [x, seed, steps]),
+        ("recover", recover, [media, mask, seed, steps]),
+        ("reconstruct", reconstruct, [x]),
+    ]
+
+
+def _is_fixed(model, axis):
+    """Whether a layer covers this axis whole, so that only the training size fits it."""
+    return any(
+        spec.kernels(model.rank)[axis] == "full"
+        for network in model.networks
+        for spec in network.specs
+    )

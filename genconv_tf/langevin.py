@@ -1,0 +1,55 @@
+"""Langevin dynamics (GCN eq. 19): x ← x + (e²/2) ∂ log p/∂x + e z, with z ~ N(0, 1)."""
+
+import tensorflow as tf
+
+from genconv_tf import noise
+
+
+def step(x, gradient, step_size, temperature, z):
+    """One Langevin step.
+
+    Args:
+        x: `(batch, *spatial, channels)`, the chains.
+        gradient: ∂ log p / ∂x at `x`.
+        step_size: e. The drift is e²/2, the noise e.
+        temperature: T of the density p^(1/T) under the same drift: the noise becomes e·√T.
+        z: standard normal noise of the shape of `x`.
+    """
+    return x + 0.5 * step_size**2 * gradient + step_size * temperature**0.5 * z
+
+
+def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=None):
+    """Run the chains `x` for a number of steps; graph-compiled, with stateless noise.
+
+    Args:
+        gradient: callable, `x ->` ∂ log p / ∂x.
+        x: `(batch, *spatial, channels)` float32, where the chains start.
+        seeds: `(batch, 2)` int32. Row i of the result depends on seed i alone.
+        steps: int or int32 scalar.
+        step_size, temperature: a number, or a pair (first, last): the steps between follow a
+            geometric sequence.
+        mask: broadcastable to `x`, 1 where the chains may move and 0 where they are held.
+
+    Returns:
+        The chains after the last step.
+    """
+    start, shape = x, tf.shape(x)[1:]
+    step_size, temperature = _schedule(step_size, steps), _schedule(temperature, steps)
+
+    def body(t, x):
+        z = noise.normal(seeds, shape, iteration=t)
+        moved = step(x, gradient(x), step_size(t), temperature(t), z)
+        if mask is not None:
+            moved = start + mask * (moved - start)
+        return t + 1, tf.ensure_shape(moved, x.shape)
+
+    return tf.while_loop(lambda t, _: t < steps, body, (0, x))[1]
+
+
+def _schedule(value, steps):
+    """The value at step t: constant, or geometric between the two given ends."""
+    if not isinstance(value, (tuple, list)):
+        return lambda t: value
+    first, last = value
+    span = tf.cast(tf.maximum(steps - 1, 1), tf.float32)
+    return lambda t: first * (last / first) ** (tf.cast(t, tf.float32) / span)

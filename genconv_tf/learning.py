@@ -1,0 +1,140 @@
+"""Maximum likelihood: w ← w + lr · (mean over data of ∂f/∂w - mean over chains of ∂f/∂w)."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+CHAIN_STARTS = ("fresh", "data")
+NORMALISATIONS = ("top", "layer", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Learning:
+    """How a model is learned.
+
+    Args:
+        updates: number of updates (of every growth stage).
+        chains: number of parallel chains; a list gives each level its own, falling from coarse to
+            fine, because a coarse chain has few positions to average over.
+        chain_size: lengths of a chain at the finest level; `None` for the size of the data.
+        start: where chains (re)start: `"fresh"` from the sampler's start, `"data"` from the data
+            (contrastive divergence).
+        rejuvenation: probability that a chain restarts at an update. 0 is persistent chains,
+            1 chains started anew at every update.
+        optimizer: Keras configuration, `{class_name = …, config = …}` in its short form: the name
+            under `name`, the rest its arguments. `final_learning_rate` makes the rate fall
+            linearly over `updates` to that fraction.
+        normalise: `"top"` divides f by the number of positions of its top layer, `"layer"` the
+            gradient of each layer by that layer's positions (the papers' code), `"none"` neither.
+        clip: a gradient with a larger absolute entry is rescaled to this one; `None` for never.
+        level_rates: factor on the steps of each level.
+        bias_rate: factor on the steps of the biases.
+        grow: whether layers are added one at a time from the bottom, all lower ones refined
+            (the papers' Algorithm 1); else all are learned at once.
+        grow_rate: factor on the learning rate at each added layer.
+        limit: chains whose largest absolute value exceeds this have diverged.
+    """
+
+    updates: int = 700
+    chains: int | tuple = 1
+    chain_size: tuple | int | None = None
+    start: str = "fresh"
+    rejuvenation: float = 0.0
+    optimizer: dict = dataclasses.field(default_factory=lambda: {"name": "adam"})
+    normalise: str = "top"
+    clip: float | None = None
+    level_rates: tuple | None = None
+    bias_rate: float = 1.0
+    grow: bool = False
+    grow_rate: float = 1.0
+    limit: float = 1000.0
+
+    def __post_init__(self):
+        if self.start not in CHAIN_STARTS:
+            raise ValueError(f"Expected chains to start {CHAIN_STARTS}. Received: {self.start!r}")
+        if self.normalise not in NORMALISATIONS:
+            raise ValueError(f"Expected normalise of {NORMALISATIONS}. Received: {self.normalise!r}")
+        if not 0 <= self.rejuvenation <= 1:
+            raise ValueError(f"Expected a probability. Received: rejuvenation={self.rejuvenation}")
+        if not isinstance(self.updates, int) or self.updates < 1:
+            raise ValueError(f"Expected updates >= 1. Received: {self.updates!r}")
+        for name in ("chains", "chain_size", "level_rates"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for count in self.chains if isinstance(self.chains, tuple) else (self.chains,):
+            if not isinstance(count, int) or count < 1:
+                raise ValueError(f"Expected at least one chain. Received: chains={self.chains!r}")
+
+    def make_optimizer(self, stage=0):
+        """The Keras optimizer of growth stage `stage`."""
+        config = dict(self.optimizer)
+        name = config.pop("name")
+        rate = config.pop("learning_rate", 1e-3) * self.grow_rate**stage
+        final = config.pop("final_learning_rate", None)
+        if final is not None:
+            rate = keras.optimizers.schedules.PolynomialDecay(rate, self.updates, rate * final)
+        config = {"learning_rate": rate, **config}
+        optimizer = keras.optimizers.get({"class_name": name, "config": config})
+        if optimizer.weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=["bias"])
+        return optimizer
+
+
+def likelihood_gradient(network, data, chains, normalise="top"):
+    """Gradient of the negative log-likelihood, estimated from data and chains (GCN eq. 21).
+
+    Args:
+        network: a `ScoringNetwork`.
+        data: `(batch, *spatial, channels)` the observed signals. On a torus their own boundary is
+            `"valid"`: a photograph does not go on at its opposite side.
+        chains: `(chains, *spatial, channels)`, of any number and size.
+        normalise: see `Learning`.
+
+    Returns:
+        The energy gap, the mean of f over data minus that over chains (per position, unless
+        `normalise` is `"none"`), and one gradient per trainable weight.
+    """
+    observed = "valid" if network.boundary == "torus" else network.boundary
+    count_data = network.layer_positions(data.shape[1:-1], observed)
+    count_chains = network.layer_positions(chains.shape[1:-1])
+    with tf.GradientTape() as tape:
+        f_data = tf.reduce_mean(network(data, boundary=observed))
+        f_chains = tf.reduce_mean(network(chains))
+        if normalise != "none":
+            f_data /= count_data[-1]
+            f_chains /= count_chains[-1]
+        gap = f_data - f_chains
+        loss = -gap
+    weights = [w.value for w in network.trainable_variables]
+    gradients = tape.gradient(loss, weights)
+    if normalise == "layer":
+        layer = {w.path: i for i, pair in enumerate(zip(network.kernels, network.biases))
+                 for w in pair}  # fmt: skip
+        top = count_chains[-1]
+        gradients = [
+            g * (top / count_chains[layer[w.path]])
+            for g, w in zip(gradients, network.trainable_variables)
+        ]
+    return gap, gradients
+
+
+def clip_largest(gradient, largest):
+    """Rescale a gradient whose largest absolute entry exceeds `largest` to that entry."""
+    if largest is None:
+        return gradient
+    peak = tf.reduce_max(tf.abs(gradient))
+    return gradient * tf.minimum(1.0, largest / tf.maximum(peak, 1e-30))
+
+
+def apply(optimizer, gradients, variables, rates):
+    """One step of `optimizer`, each variable's own part of it scaled by its rate.
+
+    Scaling the step and not the gradient means the same for every optimizer; Adam would undo a
+    scaled gradient.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    slowed = [(v, v.value + 0.0, rate) for v, rate in zip(variables, rates) if rate != 1]
+    optimizer.apply([g / replicas for g in gradients], variables)
+    for variable, before, rate in slowed:
+        variable.assign(before + rate * (variable.value - before))

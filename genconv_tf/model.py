@@ -1,0 +1,363 @@
+"""`GenerativeConvNet`: the Keras model that learns and samples p(x; w) = exp[f(x; w)] q(x) / Z."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf import learning as ml
+from genconv_tf import noise, pyramid
+from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
+from genconv_tf.data.preprocessing import Preprocessing
+from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
+from genconv_tf.network import ScoringNetwork
+
+
+@keras.saving.register_keras_serializable("genconv_tf")
+class GenerativeConvNet(keras.Model):
+    """Energy-based model of textures, objects, videos and sounds.
+
+    Args:
+        layers: the scoring function of a level, a list of `Layer` or of their arguments.
+        rank: number of spatial axes: 1 for sound, 2 for images, 3 for video (time first).
+        channels: of the data.
+        levels: number of levels of the pyramid; 1 is the plain model of the papers.
+        factor: ratio of size between two levels, one int or one per axis.
+        boundary: of the chains: `"torus"`, `"same"` or `"valid"`.
+        weight_init, weight_scale: see `ScoringNetwork`.
+        reference: a `Reference` or its arguments.
+        sampler: a `Sampler` or its arguments.
+        learning: a `Learning` or its arguments.
+        preprocessing: a `Preprocessing` or its arguments: what turns media into x and back.
+        size: lengths that training chains have, and samples unless they are told otherwise.
+        precision: dtype of the convolutions, `"float32"` or `"bfloat16"`. All else is float32.
+        seed: of weights and noise.
+    """
+
+    def __init__(
+        self,
+        layers,
+        rank=2,
+        channels=3,
+        levels=1,
+        factor=2,
+        boundary="torus",
+        weight_init="he",
+        weight_scale=0.3,
+        reference=None,
+        sampler=None,
+        learning=None,
+        preprocessing=None,
+        size=224,
+        precision="float32",
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if precision not in ("float32", "bfloat16"):
+            raise ValueError(f'Expected "float32" or "bfloat16". Received: {precision!r}')
+        if not isinstance(levels, int) or levels < 1:
+            raise ValueError(f"Expected at least one level. Received: levels={levels!r}")
+        size = (size,) * rank if isinstance(size, int) else tuple(size)
+        factor = (factor,) * rank if isinstance(factor, int) else tuple(factor)
+        self.reference = _made(Reference, reference)
+        self.sampler = _made(pyramid.Sampler, sampler)
+        self.learning = _made(ml.Learning, learning)
+        self.preprocessing = _made(Preprocessing, preprocessing)
+        self.rank, self.channels, self.size, self.seed = rank, channels, size, seed
+        self._config = {
+            "layers": layers,
+            "rank": rank,
+            "channels": channels,
+            "levels": levels,
+            "factor": factor,
+            "boundary": boundary,
+            "weight_init": weight_init,
+            "weight_scale": weight_scale,
+            "size": size,
+            "precision": precision,
+            "seed": seed,
+        }
+        self.networks = [
+            ScoringNetwork(
+                layers,
+                rank,
+                boundary,
+                weight_init,
+                weight_scale,
+                seed=seed + 1000 * i,
+                dtype="mixed_bfloat16" if precision == "bfloat16" else "float32",
+                name=f"level_{i}",
+            )
+            for i in range(levels)
+        ]
+        self.levels = tuple(
+            pyramid.Level(
+                network,
+                self.reference,
+                tuple(f ** (levels - 1 - i) for f in factor),
+                pyramid.Sampler(**_one_level(dataclasses.asdict(self.sampler), i, levels)),
+            )
+            for i, network in enumerate(self.networks)
+        )
+        for level in self.levels:
+            level.network.build((None, *level.size(size), channels))
+        self.built = True
+        self.chains = None
+
+    # -- the model ---------------------------------------------------------------------------
+
+    @property
+    def finest(self):
+        return self.levels[-1]
+
+    def call(self, x):
+        """`score`, so that the model composes with others as any Keras model."""
+        return self.score(x)
+
+    def score(self, x):
+        """f(x; w) of the finest level, `(batch,)`, from `(batch, *spatial, channels)`."""
+        return self.finest.network(x)
+
+    def energy(self, x):
+        """U(x) = ‖x‖²/(2s²) - f(x), `(batch,)`."""
+        return energy(self.finest.network, self.reference, x)
+
+    def log_density_gradient(self, x):
+        """∂ log p / ∂x, of the shape of `x`."""
+        return log_density_gradient(self.finest.network, self.reference, x)
+
+    def reconstruct(self, x):
+        """s²·∂f/∂x, the mean of the Gaussian piece of `x`, of its shape."""
+        return reconstruct(self.finest.network, self.reference, x)
+
+    # -- learning ----------------------------------------------------------------------------
+
+    def compile(self, optimizer=None, **kwargs):
+        """As `keras.Model.compile`; without an optimizer, that of the model's `learning`."""
+        super().compile(optimizer=optimizer or self.learning.make_optimizer(), **kwargs)
+
+    def build_chains(self, data_size=None):
+        """Make the chains that `fit` uses; it calls this itself at its first update."""
+        size = self.learning.chain_size or data_size or self.size
+        size = (size,) * self.rank if isinstance(size, int) else tuple(size)
+        counts = self.learning.chains
+        counts = counts if isinstance(counts, tuple) else (counts,) * len(self.levels)
+        if len(counts) != len(self.levels):
+            raise ValueError(f"Expected chains for {len(self.levels)} levels. Received: {counts}")
+        self.chains = Chains(
+            [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)]
+        )
+
+    def fit(self, x=None, *args, **kwargs):
+        """As `keras.Model.fit`, on a dataset of `(batch, *spatial, channels)` float32."""
+        if not self.compiled:
+            self.compile()
+        if self.chains is None:
+            spec = getattr(x, "element_spec", None)
+            size = spec.shape[1:-1] if spec is not None else np.shape(x)[1:-1]
+            self.build_chains(None if None in tuple(size) else tuple(size))
+        self.optimizer.build(self.trainable_variables)
+        kwargs.setdefault("shuffle", False)  # A dataset has an order of its own.
+        return super().fit(x, *args, **kwargs)
+
+    def train_step(self, data):
+        """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
+        x = data[0] if isinstance(data, tuple) else data
+        self._check(x)
+        iteration = tf.cast(self.optimizer.iterations, tf.int32)
+        seeds = noise.row_seeds(self._replica_seed(), self.chains.states[0].shape[0], iteration)
+        restart = restarts(seeds, iteration, self.learning.rejuvenation)
+        chain, gaps, gradients, variables, rates = None, [], [], [], []
+        for i, (level, observed, state) in enumerate(
+            zip(self.levels, pyramid.levels_of(x, self.levels), self.chains.states)
+        ):
+            count, size = state.shape[0], state.shape[1:-1]
+            row = noise.fold(seeds[:count], i)
+            if self.learning.start == "data":
+                fresh = from_data(observed, count, size)
+            else:
+                below = None if chain is None else chain[:count]
+                fresh = level.start(row, size, self.channels, below)
+            chain = level.langevin(rejuvenate(state, fresh, restart[:count]), row)
+            state.assign(chain)
+            gap, gradient = ml.likelihood_gradient(
+                level.network, observed, chain, self.learning.normalise
+            )
+            gaps.append(gap)
+            gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
+            variables += level.network.trainable_variables
+            rates += self._rates(level.network, i)
+        ml.apply(self.optimizer, gradients, variables, rates)
+        states = self.chains.states
+        return {
+            "energy_gap": gaps[-1],
+            "gradient": tf.linalg.global_norm(gradients),
+            "spread": tf.math.reduce_std(chain),
+            "range": tf.reduce_max([tf.reduce_max(tf.abs(s)) for s in states]),
+        }
+
+    # -- sampling ----------------------------------------------------------------------------
+
+    def sample(self, num=1, size=None, seed=0, steps=0):
+        """Sample afresh, from noise.
+
+        Args:
+            num: number of samples.
+            size: lengths, one int or one per axis; the training size by default. On a torus the
+                samples tile seamlessly.
+            seed: int. Sample i is the same whatever `num` is.
+            steps: Langevin steps a level, 0 for the model's own.
+
+        Returns:
+            NumPy array of media, for images `(num, height, width, 3)` uint8.
+        """
+        if not isinstance(num, int) or num < 1:
+            raise ValueError(f"Expected num >= 1. Received: {num!r}")
+        if not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
+        size = self.size if size is None else size
+        size = self.check_size((size,) * self.rank if isinstance(size, int) else tuple(size))
+        seeds = noise.row_seeds(seed, num)
+        return self.sample_media(seeds, tf.constant(size), tf.constant(steps)).numpy()
+
+    def check_size(self, size):
+        """`size` if every level can be sampled at it; a `ValueError` otherwise."""
+        if len(size) != self.rank or any(n < 1 for n in size):
+            raise ValueError(f"Expected {self.rank} positive lengths. Received: {tuple(size)}")
+        least = self.least_size()
+        if any(n < m for n, m in zip(size, least)):
+            raise ValueError(f"Expected a size of at least {least}. Received: {tuple(size)}")
+        return tuple(size)
+
+    def least_size(self, boundary=None):
+        """Smallest signal that every level has a position for, along each axis."""
+        each = [
+            [n * f for n, f in zip(lv.network.least_size(boundary), lv.factor)]
+            for lv in self.levels
+        ]
+        return tuple(max(axis) for axis in zip(*each))
+
+    @tf.function(reduce_retracing=True)
+    def sample_media(self, seeds, size, steps):
+        """Fresh media from `seeds` (batch, 2), `size` (rank,) and `steps` (): all int32 tensors."""
+        return self.preprocessing.decode(
+            pyramid.generate(self.levels, seeds, size, self.channels, steps)
+        )
+
+    @tf.function(reduce_retracing=True)
+    def continue_chain(self, x, seeds, steps):
+        """Run chains `x` on at the finest level: `(batch, *spatial, channels)`."""
+        return self.finest.langevin(x, seeds, steps)
+
+    @tf.function(reduce_retracing=True)
+    def recover_media(self, media, mask, seeds, steps):
+        """Media with the pixels of `mask` > 0, `(batch, *spatial)`, sampled given the others."""
+        mask = tf.cast(mask > 0, tf.float32)[..., None]
+        x = pyramid.generate(
+            self.levels,
+            seeds,
+            tf.shape(media)[1:-1],
+            self.channels,
+            steps,
+            known=self.preprocessing.encode(media),
+            mask=mask,
+        )
+        given = tf.cast(mask > 0, media.dtype)
+        return given * self.preprocessing.decode(x) + (1 - given) * media
+
+    # -- configuration -----------------------------------------------------------------------
+
+    def get_config(self):
+        layers = [
+            dataclasses.asdict(s) if dataclasses.is_dataclass(s) else dict(s)
+            for s in self._config["layers"]
+        ]
+        parts = ("reference", "sampler", "learning", "preprocessing")
+        return {
+            "name": self.name,
+            **self._config,
+            "layers": layers,
+            **{part: dataclasses.asdict(getattr(self, part)) for part in parts},
+        }
+
+    @classmethod
+    def from_recipe(cls, recipe, data=None, **changes):
+        """A new model from a recipe's name or file.
+
+        Args:
+            recipe: a name that `genconv list` shows, or the path of a TOML file.
+            data: dataset whose preprocessing and size the model takes over.
+            **changes: replace settings, nested ones by a dotted key in a dict:
+                `**{"learning.updates": 100}`.
+        """
+        from genconv_tf import recipes
+
+        return cls(**recipes.model_config(recipe, data, changes))
+
+    @classmethod
+    def from_preset(cls, preset):
+        """A learned model from a shipped preset's name or a folder that `save_to_preset` wrote."""
+        from genconv_tf import presets
+
+        return presets.load(preset, cls)
+
+    def save_to_preset(self, folder, **card):
+        """Write config.json, model.weights.h5, metadata.json and a model card into `folder`."""
+        from genconv_tf import presets
+
+        presets.save(self, folder, **card)
+
+    def export(self, folder, **kwargs):
+        """Write a SavedModel that samples without this package; see `genconv_tf.export`."""
+        from genconv_tf import export
+
+        export.export(self, folder, **kwargs)
+
+    # -- parts of the above ------------------------------------------------------------------
+
+    def _check(self, x):
+        if x.shape.rank != self.rank + 2 or x.shape[-1] != self.channels:
+            raise ValueError(
+                f"Expected data of (batch, {self.rank} lengths, {self.channels}). "
+                f"Received: {tuple(x.shape)}"
+            )
+        for level in self.levels:
+            edge = "valid" if level.network.boundary == "torus" else level.network.boundary
+            have = [n // f for n, f in zip(x.shape[1:-1], level.factor)]
+            need = level.network.least_size(edge)
+            if any(n < m for n, m in zip(have, need)):
+                least = tuple(m * f for m, f in zip(need, level.factor))
+                raise ValueError(
+                    f"Expected data of at least {least}, the receptive field. "
+                    f"Received: {tuple(x.shape[1:-1])}"
+                )
+
+    def _rates(self, network, i):
+        level = self.learning.level_rates[i] if self.learning.level_rates else 1.0
+        rate = {}
+        for spec, kernel, bias in zip(network.specs, network.kernels, network.biases):
+            rate[kernel.path] = level * spec.learning_rate
+            rate[bias.path] = level * spec.learning_rate * self.learning.bias_rate
+        return [rate[v.path] for v in network.trainable_variables]
+
+    def _replica_seed(self):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return self.seed + 7919 * tf.cast(replica, tf.int32)
+
+
+def _made(kind, value):
+    return value if isinstance(value, kind) else kind(**(value or {}))
+
+
+def _one_level(settings, i, levels):
+    """The settings of level i: a list has one value for each level."""
+    chosen = {}
+    for name, value in settings.items():
+        if isinstance(value, (tuple, list)):
+            if len(value) != levels:
+                raise ValueError(f"Expected {levels} values of {name}. Received: {value}")
+            value = value[i]
+        chosen[name] = value
+    return chosen

@@ -1,0 +1,156 @@
+"""A pyramid of levels, coarse to fine; a plain model is a pyramid of one level.
+
+Every level has a scoring function of its own. Its chains start from the upsampled sample of the
+level below, those of the coarsest level from noise: the multi-grid sampling of R. Gao, Y. Lu et al.,
+"Learning generative ConvNets via multi-grid modeling and sampling" (CVPR 2018).
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from genconv_tf import noise
+from genconv_tf.energy import Reference, log_density_gradient
+from genconv_tf.langevin import langevin
+from genconv_tf.network import ScoringNetwork
+from genconv_tf.resample import downsample, upsample
+
+STARTS = ("noise", "zero")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """How a model is sampled: saved and exported with it.
+
+    Args:
+        start: where the coarsest chains start: `"noise"`, white noise of `start_std`, or `"zero"`.
+        start_std: standard deviation of the starting noise, in the units of the data.
+        steps: Langevin steps; a list gives each level its own, as it does for all that follow.
+        step_size: e of the papers.
+        temperature: of the Langevin noise; 1 samples the density itself.
+        final_step_size, final_temperature: where they are not `None`, the steps and temperatures
+            go from the first value to this one, geometrically, in each level.
+    """
+
+    start: str = "noise"
+    start_std: float = 1.0
+    steps: int | tuple = 30
+    step_size: float | tuple = 0.3
+    temperature: float | tuple = 1.0
+    final_step_size: float | tuple | None = None
+    final_temperature: float | tuple | None = None
+
+    def __post_init__(self):
+        if self.start not in STARTS:
+            raise ValueError(f"Expected a start of {STARTS}. Received: {self.start!r}")
+        for name, least in (("steps", 1), ("step_size", 0), ("temperature", 0), ("start_std", 0)):
+            value = getattr(self, name)
+            if isinstance(value, list):
+                value = tuple(value)
+                object.__setattr__(self, name, value)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, bool) or not number >= least:
+                    raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Level:
+    """One level: a scoring function and how its density is sampled.
+
+    Args:
+        network: f, a `ScoringNetwork`.
+        reference: q, a `Reference`.
+        factor: how many samples of the finest level one of this level stands for, per axis.
+        sampler: a `Sampler` with one value for each setting.
+    """
+
+    network: ScoringNetwork
+    reference: Reference
+    factor: tuple
+    sampler: Sampler
+
+    def size(self, size):
+        """Lengths at this level of a signal of `size` at the finest."""
+        return [-(-size[axis] // f) for axis, f in enumerate(self.factor)]
+
+    def gradient(self, x):
+        """∂ log p / ∂x."""
+        return log_density_gradient(self.network, self.reference, x)
+
+    def start(self, seeds, size, channels, below=None):
+        """Chains to start from: `(batch, *size, channels)`.
+
+        Args:
+            seeds: `(batch, 2)` int32.
+            size: lengths at this level.
+            channels: number of channels.
+            below: the chains of the coarser level, or `None` at the coarsest.
+        """
+        if below is not None:
+            return upsample(below, size, torus=self.network.boundary == "torus")
+        shape = [*(size[axis] for axis in range(len(self.factor))), channels]
+        if self.sampler.start == "zero":
+            return tf.zeros([tf.shape(seeds)[0], *shape])
+        return self.sampler.start_std * noise.normal(seeds, shape, iteration=-1)
+
+    def langevin(self, x, seeds, steps=None, mask=None):
+        """Run the chains `x`; `steps` of `None` or 0 are the level's own."""
+        s = self.sampler
+        if steps is None:
+            steps = s.steps
+        elif isinstance(steps, int):
+            steps = steps or s.steps
+        else:
+            steps = tf.where(steps > 0, steps, s.steps)
+        step_size = s.step_size if s.final_step_size is None else (s.step_size, s.final_step_size)
+        temperature = s.temperature
+        if s.final_temperature is not None:
+            temperature = (temperature, s.final_temperature)
+        return langevin(self.gradient, x, seeds, steps, step_size, temperature, mask)
+
+
+def generate(levels, seeds, size, channels, steps=None, known=None, mask=None):
+    """Sample afresh, from noise at the coarsest level to the finest.
+
+    Args:
+        levels: sequence of `Level`, coarse to fine.
+        seeds: `(batch, 2)` int32. Row i of the result depends on seed i alone.
+        size: lengths at the finest level, ints or an int32 tensor `(rank,)`.
+        channels: number of channels.
+        steps: Langevin steps a level; `None` or 0 for the model's own.
+        known: signals `(batch, *size, channels)` to recover, with `mask`.
+        mask: `(batch, *size, 1)`, 1 where `known` is missing and is to be sampled given the rest
+            (FRAME section 9.2), 0 where it is held.
+
+    Returns:
+        `(batch, *size, channels)` float32.
+    """
+    x = None
+    for i, level in enumerate(levels):
+        row = noise.fold(seeds, i)
+        x = level.start(row, level.size(size), channels, below=x)
+        here = None
+        if known is not None:
+            # A coarse sample is held only where all that it stands for is known.
+            given = downsample_to_multiple(known * (1.0 - mask), level.factor)
+            weight = downsample_to_multiple(1.0 - mask, level.factor)
+            here = tf.cast(weight < 1.0 - 1e-6, tf.float32)
+            x = here * x + (1.0 - here) * given
+        x = level.langevin(x, row, steps, here)
+    return x
+
+
+def downsample_to_multiple(x, factor):
+    """Average blocks of `factor`; an incomplete block at the end averages what it has."""
+    if max(factor) == 1:
+        return x
+    length = tf.shape(x)
+    widths = [(0, tf.math.floormod(-length[i + 1], f)) for i, f in enumerate(factor)]
+    widths = [(0, 0), *widths, (0, 0)]
+    share = downsample(tf.pad(tf.ones_like(x), widths), factor)
+    return downsample(tf.pad(x, widths), factor) / share
+
+
+def levels_of(data, levels):
+    """What every level learns from: `data` averaged down, coarse to fine."""
+    return [downsample(data, level.factor) for level in levels]

@@ -1,0 +1,121 @@
+"""Recipes: one TOML file per published model or experiment, with everything but the data."""
+
+import dataclasses
+import difflib
+import os
+import pathlib
+import tomllib
+
+from genconv_tf.resources import resource
+
+# The sections of a recipe and what each may hold besides the fields of the class it configures.
+_SECTIONS = ("recipe", "data", "model", "reference", "sampler", "learning")
+_RECIPE_KEYS = {"name", "summary", "paper", "minutes"}
+_DATA_KEYS = {"kind", "size", "crop", "mean", "batch"}
+_MODEL_KEYS = {"layers", "rank", "channels", "levels", "factor", "boundary", "weight_init",
+               "weight_scale", "precision", "size", "seed"}  # fmt: skip
+
+
+def names():
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in resource("models").glob("*.toml"))
+
+
+def load(recipe, changes=None):
+    """Read a recipe, apply changes, and check every key.
+
+    Args:
+        recipe: a name or the path of a TOML file.
+        changes: `{"section.key": value}`.
+
+    Returns:
+        dict of sections.
+
+    Raises:
+        ValueError: unknown recipe, section or key.
+    """
+    path = _find(recipe)
+    try:
+        content = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"Expected a TOML recipe. Received: {path} ({error})") from None
+    for dotted, value in (changes or {}).items():
+        section, _, key = dotted.partition(".")
+        if not key:
+            raise ValueError(f"Expected a setting as section.key. Received: {dotted!r}")
+        content.setdefault(section, {})[key] = value
+    _check(content)
+    return {section: content.get(section, {}) for section in _SECTIONS}
+
+
+def model_config(recipe, data=None, changes=None):
+    """Arguments of `GenerativeConvNet` from a recipe and the dataset it is to learn from."""
+    content = load(recipe, changes)
+    config = dict(content["model"])
+    if "layers" not in config:
+        raise ValueError(f"Expected model.layers in the recipe. Received: {sorted(config)}")
+    for part in ("reference", "sampler", "learning"):
+        config[part] = content[part]
+    if data is not None:
+        preprocessing = getattr(data, "preprocessing", None)
+        if preprocessing is not None:
+            config["preprocessing"] = dataclasses.asdict(preprocessing)
+        size = data.element_spec.shape[1:-1]
+        if "size" not in config and None not in tuple(size):
+            config["size"] = tuple(size)
+    return config
+
+
+def parse_setting(text):
+    """`"section.key=value"` to a pair; the value is TOML, or a bare word."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ValueError(f"Expected key=value. Received: {text!r}")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _find(recipe):
+    path = pathlib.Path(recipe)
+    if path.suffix == ".toml" or os.sep in str(recipe):
+        if not path.is_file():
+            raise ValueError(f"Expected a recipe file. Received: {recipe} (no such file)")
+        return path
+    if recipe not in names():
+        raise ValueError(f"Expected a recipe of {names()}{_guess(recipe, names())}. "
+                         f"Received: {recipe!r}")  # fmt: skip
+    return resource("models") / f"{recipe}.toml"
+
+
+def _check(content):
+    from genconv_tf.energy import Reference
+    from genconv_tf.learning import Learning
+    from genconv_tf.pyramid import Sampler
+
+    keys = {
+        "recipe": _RECIPE_KEYS,
+        "data": _DATA_KEYS,
+        "model": _MODEL_KEYS,
+        "reference": _fields(Reference),
+        "sampler": _fields(Sampler),
+        "learning": _fields(Learning),
+    }
+    for section, values in content.items():
+        if section not in keys:
+            raise ValueError(f"Expected a section of {_SECTIONS}{_guess(section, _SECTIONS)}. "
+                             f"Received: {section!r}")  # fmt: skip
+        for key in values:
+            if key not in keys[section]:
+                raise ValueError(f"Expected a key of {section}: {sorted(keys[section])}"
+                                 f"{_guess(key, keys[section])}. Received: {key!r}")  # fmt: skip
+
+
+def _fields(kind):
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+def _guess(word, words):
+    close = difflib.get_close_matches(word, words, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

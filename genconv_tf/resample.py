@@ -1,0 +1,54 @@
+"""Halving and doubling of signals of any rank, for the levels of a pyramid."""
+
+import tensorflow as tf
+
+
+def downsample(x, factor=2):
+    """Average blocks of `factor` along every spatial axis; a remainder at the end is dropped.
+
+    Args:
+        x: `(batch, *spatial, channels)`.
+        factor: int, or one int per spatial axis.
+    """
+    rank = x.shape.rank - 2
+    factor = (factor,) * rank if isinstance(factor, int) else tuple(factor)
+    if max(factor) == 1:
+        return x
+    return tf.nn.pool(x, factor, "AVG", strides=factor, padding="VALID")
+
+
+def upsample(x, size, torus=True):
+    """Interpolate `x` cubically (Keys, a = -1/2) to `size` samples per spatial axis.
+
+    Args:
+        x: `(batch, *spatial, channels)`.
+        size: the new lengths, ints or an int32 tensor of shape `(rank,)`.
+        torus: whether the signal goes on at the opposite side; else its edge is repeated.
+    """
+    for axis in range(x.shape.rank - 2):
+        x = _stretch(x, size[axis], axis + 1, torus)
+    return x
+
+
+def _stretch(x, new, axis, torus):
+    old = tf.shape(x)[axis]
+    scale = tf.cast(old, tf.float32) / tf.cast(new, tf.float32)
+    # Sample i covers [i, i + 1): its centre lies at (i + 1/2) * scale of the old samples.
+    place = (tf.range(new, dtype=tf.float32) + 0.5) * scale - 0.5
+    left = tf.floor(place)
+    fraction = place - left
+    weight_shape = [-1] + [1] * (x.shape.rank - 1 - axis)
+    result = 0.0
+    for tap in (-1, 0, 1, 2):
+        index = tf.cast(left, tf.int32) + tap
+        index = tf.math.floormod(index, old) if torus else tf.clip_by_value(index, 0, old - 1)
+        weight = tf.reshape(_keys(tf.abs(fraction - tap)), weight_shape)
+        result += weight * tf.gather(x, index, axis=axis)
+    return result
+
+
+def _keys(d):
+    """Weight of a sample at distance `d` (R. Keys, 1981, with a = -1/2)."""
+    near = (1.5 * d - 2.5) * d * d + 1.0
+    far = ((-0.5 * d + 2.5) * d - 4.0) * d + 2.0
+    return tf.where(d <= 1.0, near, tf.where(d < 2.0, far, 0.0))

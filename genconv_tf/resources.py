@@ -1,0 +1,16 @@
+"""Where the recipes and the published models are: in a checkout, or in an installed wheel."""
+
+import pathlib
+
+_PACKAGE = pathlib.Path(__file__).resolve().parent
+
+
+def resource(name):
+    """The folder `models` or `saved_models`.
+
+    A checkout (or an editable install) has them beside the package, a wheel inside it.
+    """
+    beside = _PACKAGE.parent / name
+    if (_PACKAGE.parent / "setup.py").is_file() and beside.is_dir():
+        return beside
+    return _PACKAGE / "_resources" / name
