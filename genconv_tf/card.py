@@ -54,7 +54,12 @@ def sheet(images, columns=None, gap=4):
 def render(model, meta, pictures):
     """The card itself, Markdown with front matter."""
     lines = ["---", "library_name: genconv_tf", f"license: {meta.get('licence', 'unknown')}"]
-    lines += ["tags: [energy-based-model, texture-synthesis, keras]", "---", "", f"# {meta['name']}"]
+    lines += [
+        "tags: [energy-based-model, texture-synthesis, keras]",
+        "---",
+        "",
+        f"# {meta['name']}",
+    ]
     if meta.get("summary"):
         lines += ["", meta["summary"]]
     if pictures:

@@ -1,5 +1,7 @@
 """The state of the Langevin chains between two updates."""
 
+import itertools
+
 import tensorflow as tf
 
 from genconv_tf import noise
@@ -14,7 +16,7 @@ class Chains:
     """
 
     def __init__(self, shapes):
-        for coarse, fine in zip(shapes, shapes[1:]):
+        for coarse, fine in itertools.pairwise(shapes):
             if fine[0] > coarse[0]:
                 raise ValueError(
                     "Expected no more chains at a finer level than below it. "

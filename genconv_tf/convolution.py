@@ -43,7 +43,9 @@ def convolve(x, kernel, strides, boundary="valid", padding=0):
     if max(strides) > 1 and x.shape[-1] < _FOLD_BELOW_CHANNELS:
         x, kernel = fold(x, kernel, strides)
         strides = (1,) * len(size)
-    return tf.nn.convolution(x, kernel, strides=strides, padding="VALID")
+    # Without the name of its format the eager gradient of a 3-D convolution fails (TF 2.21).
+    form = ("NWC", "NHWC", "NDHWC")[len(size) - 1]
+    return tf.nn.convolution(x, kernel, strides=strides, padding="VALID", data_format=form)
 
 
 def fold(x, kernel, strides):

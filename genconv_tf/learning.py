@@ -54,7 +54,9 @@ class Learning:
         if self.start not in CHAIN_STARTS:
             raise ValueError(f"Expected chains to start {CHAIN_STARTS}. Received: {self.start!r}")
         if self.normalise not in NORMALISATIONS:
-            raise ValueError(f"Expected normalise of {NORMALISATIONS}. Received: {self.normalise!r}")
+            raise ValueError(
+                f"Expected normalise of {NORMALISATIONS}. Received: {self.normalise!r}"
+            )
         if not 0 <= self.rejuvenation <= 1:
             raise ValueError(f"Expected a probability. Received: rejuvenation={self.rejuvenation}")
         if not isinstance(self.updates, int) or self.updates < 1:

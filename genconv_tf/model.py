@@ -222,6 +222,25 @@ class GenerativeConvNet(keras.Model):
         seeds = noise.row_seeds(seed, num)
         return self.sample_media(seeds, tf.constant(size), tf.constant(steps)).numpy()
 
+    def recover(self, media, mask, seed=0, steps=0):
+        """Sample the masked part of media given the rest.
+
+        Args:
+            media: `(batch, *size, channels)` of the preprocessing's dtype.
+            mask: `(batch, *size)`, nonzero where media are to be sampled.
+            seed, steps: as in `sample`.
+
+        Returns:
+            NumPy array like `media`; what is not masked is unchanged.
+        """
+        if np.shape(media)[:-1] != np.shape(mask):
+            raise ValueError(f"Expected a mask of {np.shape(media)[:-1]}. "
+                             f"Received: {np.shape(mask)}")  # fmt: skip
+        self.check_size(np.shape(mask)[1:])
+        seeds = noise.row_seeds(seed, len(media))
+        mask = tf.constant(mask, tf.float32)
+        return self.recover_media(tf.constant(media), mask, seeds, tf.constant(steps)).numpy()
+
     def check_size(self, size):
         """`size` if every level can be sampled at it; a `ValueError` otherwise."""
         if len(size) != self.rank or any(n < 1 for n in size):

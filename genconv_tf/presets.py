@@ -56,9 +56,10 @@ def load(preset, kind):
 def find(preset):
     """The folder of a preset's name or path."""
     folder = pathlib.Path(preset)
-    shipped = resource("saved_models") / str(preset)
+    if (folder / "preset" / CONFIG).is_file():
+        return folder / "preset"  # The output of a training.
     if not (folder / CONFIG).is_file() and str(preset) in names():
-        folder = shipped
+        folder = resource("saved_models") / str(preset)
     if not (folder / CONFIG).is_file():
         raise ValueError(f"Expected a preset folder or one of {names()}. Received: {str(preset)!r}")
     return folder

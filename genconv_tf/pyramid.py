@@ -1,7 +1,7 @@
 """A pyramid of levels, coarse to fine; a plain model is a pyramid of one level.
 
 Every level has a scoring function of its own. Its chains start from the upsampled sample of the
-level below, those of the coarsest level from noise: the multi-grid sampling of R. Gao, Y. Lu et al.,
+level below, those of the coarsest level from noise: the multi-grid sampling of R. Gao et al.,
 "Learning generative ConvNets via multi-grid modeling and sampling" (CVPR 2018).
 """
 

@@ -106,9 +106,7 @@ def _claim(output, config, resume):
                              "Received: others")  # fmt: skip
         return
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(
-            f"Expected a new or empty output folder (or --resume). Received: {output}"
-        )
+        raise ValueError(f"Expected a new or empty output folder (or --resume). Received: {output}")
     output.mkdir(parents=True, exist_ok=True)
     files.write_json(run, config)
 

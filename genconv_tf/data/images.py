@@ -11,7 +11,14 @@ from genconv_tf.data.preprocessing import Preprocessing
 
 
 def images(
-    source, size=None, batch=None, crop="resize", mean="colour", split="train", feature="image", seed=0
+    source,
+    size=None,
+    batch=None,
+    crop="resize",
+    mean="colour",
+    split="train",
+    feature="image",
+    seed=0,
 ):
     """Images as a `tf.data.Dataset` of `(batch, height, width, 3)` float32.
 

@@ -1,0 +1,27 @@
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin
+
+.PHONY: demo test clean
+
+# Set up, learn a texture, sample it fresh, export it, and sample the export alone.
+demo: $(VENV)/demo
+	$(RUN)/python -m genconv_tf.demo --output demo
+
+test: $(VENV)/dev
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/pytest
+
+$(VENV)/demo: setup.py
+	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+$(VENV)/dev: setup.py
+	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo

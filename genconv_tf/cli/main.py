@@ -1,0 +1,126 @@
+"""Arguments of `genconv`; the commands themselves are imported when they run."""
+
+import argparse
+import importlib
+import os
+import sys
+
+import genconv_tf
+
+
+def main(argv=None):
+    """Run one command; the exit status: 0, or 2 with one line on standard error."""
+    options = parser().parse_args(argv)
+    if options.command is None:
+        parser().print_help()
+        return 0
+    # TensorFlow's own notes on devices and instructions are not for users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_CPP_MAX_VLOG_LEVEL", "-1")
+    try:
+        command = importlib.import_module(f"genconv_tf.cli.{options.command}")
+        command.run(options)
+    except KeyboardInterrupt:
+        return _fail("interrupted")
+    except (ValueError, OSError) as error:
+        return _fail(_line(error))
+    return 0
+
+
+def parser():
+    """The parser of all commands, in argparse alone so that help answers at once."""
+    root = _Parser("genconv", description=genconv_tf.__doc__.split("\n")[0])
+    root.add_argument("--version", action="version", version=genconv_tf.__version__)
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    one = commands.add_parser("list", help="show recipes and presets")
+    one.add_argument("--json", action="store_true", help="for programs")
+
+    one = commands.add_parser("train", help="learn a model from a file")
+    one.add_argument("recipe", help="a recipe's name (genconv list) or a TOML file")
+    one.add_argument("input", nargs="+", help="files, a folder, a pattern, or tfds:NAME")
+    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--updates", type=_at_least(1), metavar="N", help="instead of the recipe's")
+    one.add_argument("--size", type=_size, metavar="H[xW]", help="of the data, instead")
+    one.add_argument("--seed", type=int, metavar="K", help="instead of the recipe's")
+    one.add_argument("--split", default="train", help="of a TFDS name")
+    one.add_argument("--feature", default="image", help="of a TFDS name")
+    one.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+                     help="change a setting of the recipe")  # fmt: skip
+    one.add_argument("--source", help="for the model card: where the input comes from")
+    one.add_argument("--licence", help="for the model card: the licence of the input")
+    one.add_argument("--sheets", type=_at_least(1), default=100, metavar="N",
+                     help="updates between two sheets of samples")  # fmt: skip
+    one.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    one.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    one = commands.add_parser("sample", help="make fresh samples, or recover a hole")
+    one.add_argument("model", help="a preset's name, a preset folder or a SavedModel")
+    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--num", type=_at_least(1), default=4, metavar="N")
+    one.add_argument("--size", type=_size, metavar="H[xW]")
+    one.add_argument("--seed", type=int, default=0, metavar="K")
+    one.add_argument("--steps", type=_at_least(0), default=0, metavar="N",
+                     help="Langevin steps a level, 0 for the model's own")  # fmt: skip
+    one.add_argument("--image", help="an image with a hole")
+    one.add_argument("--mask", help="white where --image is to be sampled")
+    one.add_argument("--quiet", action="store_true", help="say nothing")
+
+    one = commands.add_parser("export", help="write a SavedModel that needs no genconv_tf")
+    one.add_argument("model", help="a preset's name or a preset folder")
+    one.add_argument("--output", required=True, metavar="DIR")
+
+    one = commands.add_parser("evaluate", help="measure samples against their exemplar")
+    one.add_argument("exemplar")
+    one.add_argument("samples", nargs="+", metavar="SAMPLE")
+    one.add_argument("--vgg", metavar="FILE", help="VGG-19 filters (.npz), or keras to download")
+    one.add_argument("--json", metavar="FILE", help="write the figures there as well")
+    return root
+
+
+def entry():
+    """What the installed command `genconv` runs."""
+    sys.exit(main())
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(_fail(message))
+
+
+def _at_least(least):
+    def number(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number >= {least}, not {text!r}")
+        return value
+
+    return number
+
+
+def _size(text):
+    try:
+        lengths = tuple(int(n) for n in text.lower().split("x"))
+    except ValueError:
+        lengths = ()
+    if not lengths or min(lengths) < 1:
+        raise argparse.ArgumentTypeError(f"expected a size such as 256 or 512x768, not {text!r}")
+    return lengths[0] if len(lengths) == 1 else lengths
+
+
+def _line(error):
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+def _fail(line):
+    print(f"genconv: {line}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    entry()

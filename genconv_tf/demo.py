@@ -1,0 +1,63 @@
+"""The whole way in one command: `python -m genconv_tf.demo --output DIR`."""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+
+from PIL import Image
+
+# Reloads the export in a process of its own, with TensorFlow and without this package.
+_ALONE = """
+import sys
+import numpy, tensorflow as tf
+from PIL import Image
+sys.modules["genconv_tf"] = None  # importing it now fails
+sample = tf.saved_model.load(sys.argv[1]).signatures["sample"]
+media = sample(seed=tf.constant([[7, 0]]), size=tf.constant([192, 320]), steps=tf.constant(0))
+Image.fromarray(media["media"][0].numpy()).save(sys.argv[2])
+"""
+
+
+def main():
+    options = argparse.ArgumentParser("genconv_tf.demo", description=__doc__)
+    options.add_argument("--output", default="demo", metavar="DIR")
+    options.add_argument("--texture", default="gravel", choices=["brick", "grass", "gravel"])
+    options = options.parse_args()
+    folder = pathlib.Path(options.output)
+    run, exported = folder / "run", folder / "saved_model" / "1"
+    exemplar = folder / f"{options.texture}.png"
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(texture(options.texture)).convert("RGB").resize((192, 192)).save(exemplar)
+    resume = ["--resume"] if (run / "run.json").is_file() else []
+    _genconv("train", "texture-quick", exemplar, "--output", run, *resume)
+    _genconv("sample", run, "--output", folder / "samples", "--num", "2", "--size", "192x320")
+    if not exported.exists():
+        _genconv("export", run, "--output", exported)
+    alone = folder / "from_saved_model.png"
+    subprocess.run([sys.executable, "-c", _ALONE, exported, alone], check=True)
+    print(f"""
+The exemplar                          {exemplar}
+Fresh samples of another size         {folder / "samples"}
+A sample of the SavedModel alone      {alone}
+The learned model (Keras preset)      {run / "preset"}
+The SavedModel                        {exported}""")
+
+
+def texture(name):
+    """A CC0 texture that scikit-image carries: `(512, 512)` uint8."""
+    from skimage import data
+
+    return getattr(data, name)()
+
+
+def _genconv(*words):
+    command = [sys.executable, "-m", "genconv_tf.cli.main", *map(str, words)]
+    print("genconv", *command[3:], flush=True)
+    done = subprocess.run(command)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Build genconv_tf; the wheel carries the recipes and the published models."""
+
+import pathlib
+import shutil
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+ROOT = pathlib.Path(__file__).resolve().parent
+LARGEST = 20_000_000  # bytes of a published model that still travels in the wheel
+
+
+class BuildWithResources(build_py):
+    """Copy `models/` and the small presets of `saved_models/` into the package."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        target = pathlib.Path(self.build_lib) / "genconv_tf" / "_resources"
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(ROOT / "models", target / "models")
+        (target / "saved_models").mkdir()
+        for path in sorted((ROOT / "saved_models").iterdir()):
+            if path.is_file():
+                shutil.copy2(path, target / "saved_models")
+            elif sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) < LARGEST:
+                shutil.copytree(path, target / "saved_models" / path.name)
+
+
+setup(
+    name="genconv-tf",
+    version="0.1.0",
+    description="The Keras model zoo of generative ConvNets",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=["genconv_tf", "genconv_tf.cli", "genconv_tf.data"],
+    cmdclass={"build_py": BuildWithResources},
+    entry_points={"console_scripts": ["genconv = genconv_tf.cli.main:entry"]},
+    install_requires=[
+        "keras>=3.10",
+        "numpy>=1.26",
+        "pillow>=11.1",
+        "tensorflow>=2.19",
+    ],
+    extras_require={
+        "tfds": ["tensorflow-datasets>=4.9"],
+        "demo": ["scikit-image>=0.24"],
+        "dev": [
+            "dill",
+            "importlib_resources",
+            "pytest>=8",
+            "ruff>=0.9",
+            "scikit-image>=0.24",
+            "tensorflow-datasets>=4.9",
+        ],
+        "bench": ["tensorflow-probability>=0.25", "torch>=2.5"],
+    },
+)

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from genconv_tf.network import Layer, ScoringNetwork
+
+RNG = np.random.default_rng(0)
+
+
+def built(layers, rank, size, channels=3, **settings):
+    network = ScoringNetwork(layers, rank, **settings)
+    network.build((None, *size, channels))
+    return network
+
+
+def test_the_score_sums_rectified_responses_of_the_top_layer():
+    network = built([Layer(4, 3), Layer(5, 3)], 2, (9, 9), boundary="valid")
+    x = RNG.standard_normal((2, 9, 9, 3)).astype(np.float32)
+    top = network.responses(tf.constant(x))[-1].numpy()
+    assert top.shape == (2, 5, 5, 5) and top.min() == 0
+    np.testing.assert_allclose(network(x), top.sum((1, 2, 3)), rtol=1e-5)
+
+
+def test_a_full_layer_is_one_inner_product():
+    """The fully connected top: one filter as large as the image, not rectified."""
+    network = built([Layer(1, "full", relu=False)], 2, (6, 7))
+    x = RNG.standard_normal((4, 6, 7, 3)).astype(np.float32)
+    b = network.kernels[0].numpy()[..., 0]
+    np.testing.assert_allclose(network(x), np.tensordot(x, b, 3), rtol=1e-4, atol=1e-4)
+
+
+def test_a_layer_may_be_full_in_space_and_convolutional_in_time():
+    """Spatially fully connected (STG, Experiment 2): one position in space, a torus in time."""
+    layers = [Layer(4, (1, 3, 3)), Layer(6, (4, "full", "full"), (2, 1, 1))]
+    network = built(layers, 3, (8, 6, 6))
+    x = tf.constant(RNG.standard_normal((1, 8, 6, 6, 3)).astype(np.float32))
+    assert network.responses(x)[-1].shape == (1, 4, 1, 1, 6)
+    longer = tf.concat([x, x], 1)
+    np.testing.assert_allclose(network(longer), 2 * network(x), rtol=1e-4)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_on_a_torus_the_score_does_not_change_with_a_shift(rank):
+    network = built([Layer(4, 5, 2), Layer(3, 3)], rank, (12,) * rank, boundary="torus")
+    x = tf.constant(RNG.standard_normal((2, *[12] * rank, 3)).astype(np.float32))
+    shifted = tf.roll(x, [4] * rank, list(range(1, rank + 1)))
+    np.testing.assert_allclose(network(shifted), network(x), rtol=1e-4)
+
+
+def test_bfloat16_convolutions_give_a_float32_score_near_that_of_float32():
+    x = tf.constant(RNG.standard_normal((2, 16, 16, 3)).astype(np.float32))
+    full = built([Layer(8, 5, 2), Layer(8, 3)], 2, (16, 16), seed=1)
+    half = built([Layer(8, 5, 2), Layer(8, 3)], 2, (16, 16), seed=1, dtype="mixed_bfloat16")
+    assert half(x).dtype == tf.float32 and half.kernels[0].dtype == "float32"
+    np.testing.assert_allclose(half(x), full(x), rtol=2e-2)
+
+
+def test_positions_and_receptive_field_of_the_papers_texture_network():
+    layers = [Layer(100, 15, 3, padding=2), Layer(64, 5, padding=2), Layer(30, 3, padding=2)]
+    network = built(layers, 2, (224, 224), boundary="valid")
+    assert network.layer_positions((224, 224)) == [72**2, 72**2, 74**2]
+    assert network.receptive_field() == (33, 33)
+
+
+@pytest.mark.parametrize(
+    "layers, settings",
+    [
+        ([], {}),
+        ([{"filters": 0}], {}),
+        ([{"filters": 4, "kernel": 0}], {}),
+        ([{"filters": 4, "kernel": "half"}], {}),
+        ([{"filters": 4, "stride": -1}], {}),
+        ([{"filters": 4, "relu": False}, {"filters": 4}], {}),
+        ([{"filters": 4}], {"rank": 4}),
+        ([{"filters": 4}], {"boundary": "mirror"}),
+        ([{"filters": 4}], {"weight_init": "zeros"}),
+    ],
+)
+def test_bad_networks_are_refused(layers, settings):
+    with pytest.raises(ValueError, match=r"Expected .* Received"):
+        ScoringNetwork(layers, **settings)
+
+
+def test_a_signal_below_the_receptive_field_is_refused():
+    network = built([Layer(4, 7)], 2, (16, 16), boundary="valid")
+    with pytest.raises(ValueError, match=r"at least \(7, 7\).*Received: \(5, 16\)"):
+        network.layer_positions((5, 16))
