@@ -54,6 +54,7 @@ setup(
             "pytest>=8",
             "ruff>=0.9",
             "scikit-image>=0.24",
+            "tensorboard>=2.19",
             "tensorflow-datasets>=4.9",
         ],
         "bench": ["tensorflow-probability>=0.25", "torch>=2.5"],

@@ -17,7 +17,7 @@ def evaluate(exemplar, samples, vgg=None):
     """All measures of `samples` against `exemplar`.
 
     Args:
-        exemplar: `(height, width, 3)`.
+        exemplar: `(height, width, 3)`, at least 214x214.
         samples: list of such images, of any size of at least 128x128.
         vgg: filters of VGG-19 up to block3_conv1 for the Gram distance: the path of an .npz file,
             `"keras"` for Keras's own download, or `None` for fixed random filters.
@@ -29,9 +29,11 @@ def evaluate(exemplar, samples, vgg=None):
     """
     exemplar = np.asarray(exemplar, np.float32)
     samples = [np.asarray(sample, np.float32) for sample in samples]
-    for image in (exemplar, *samples):
-        if image.ndim != 3 or image.shape[-1] != 3 or min(image.shape[:2]) < LEAST:
-            raise ValueError(f"Expected RGB images of at least {LEAST}x{LEAST}. "
+    for what, image in (("exemplar", exemplar), *(("sample", sample) for sample in samples)):
+        # The exemplar's own crops, of which the spectrum is taken too, are 0.6 of its side.
+        least = LEAST if what == "sample" else -(-LEAST * 10 // 6)
+        if image.ndim != 3 or image.shape[-1] != 3 or min(image.shape[:2]) < least:
+            raise ValueError(f"Expected an RGB {what} of at least {least}x{least}. "
                              f"Received: {image.shape}")  # fmt: skip
     filters = vgg_filters(vgg)
     grams, spectrum = gram_matrices(exemplar, filters), log_spectrum(exemplar)

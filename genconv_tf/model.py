@@ -54,7 +54,7 @@ class GenerativeConvNet(keras.Model):
         seed=0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"name": "generative_conv_net", **kwargs})
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f'Expected "float32" or "bfloat16". Received: {precision!r}')
         if not isinstance(levels, int) or levels < 1:
@@ -165,7 +165,7 @@ class GenerativeConvNet(keras.Model):
     def train_step(self, data):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
         x = data[0] if isinstance(data, tuple) else data
-        self._check(x)
+        self.check_data(x.shape)
         iteration = tf.cast(self.optimizer.iterations, tf.int32)
         seeds = noise.row_seeds(self._replica_seed(), self.chains.states[0].shape[0], iteration)
         restart = restarts(seeds, iteration, self.learning.rejuvenation)
@@ -336,21 +336,22 @@ class GenerativeConvNet(keras.Model):
 
     # -- parts of the above ------------------------------------------------------------------
 
-    def _check(self, x):
-        if x.shape.rank != self.rank + 2 or x.shape[-1] != self.channels:
+    def check_data(self, shape):
+        """Raise a `ValueError` if data of `shape` (batch, *spatial, channels) cannot be learned."""
+        if len(shape) != self.rank + 2 or shape[-1] != self.channels:
             raise ValueError(
                 f"Expected data of (batch, {self.rank} lengths, {self.channels}). "
-                f"Received: {tuple(x.shape)}"
+                f"Received: {tuple(shape)}"
             )
         for level in self.levels:
             edge = "valid" if level.network.boundary == "torus" else level.network.boundary
-            have = [n // f for n, f in zip(x.shape[1:-1], level.factor)]
+            have = [n // f for n, f in zip(shape[1:-1], level.factor)]
             need = level.network.least_size(edge)
             if any(n < m for n, m in zip(have, need)):
                 least = tuple(m * f for m, f in zip(need, level.factor))
                 raise ValueError(
                     f"Expected data of at least {least}, the receptive field. "
-                    f"Received: {tuple(x.shape[1:-1])}"
+                    f"Received: {tuple(shape[1:-1])}"
                 )
 
     def _rates(self, network, i):

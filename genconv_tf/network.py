@@ -63,7 +63,7 @@ class ScoringNetwork(keras.layers.Layer):
         boundary: overrides the network's own.
 
     Returns:
-        `(batch,)` float32, whatever the precision of the convolutions.
+        `(batch,)`, float32 where the convolutions are bfloat16.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class ScoringNetwork(keras.layers.Layer):
 
     def call(self, x, boundary=None):
         top = self.responses(x, boundary)[-1]
-        return tf.reduce_sum(tf.cast(top, tf.float32), range(1, self.rank + 2))
+        return tf.reduce_sum(tf.cast(top, self.variable_dtype), range(1, self.rank + 2))
 
     def responses(self, x, boundary=None):
         """Responses of every layer, bottom up: a list of `(batch, *positions, filters)`."""

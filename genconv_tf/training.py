@@ -1,7 +1,10 @@
 """A training from a recipe to a preset: growth stages, checkpoints, sheets, resume."""
 
+import csv
 import json
 import pathlib
+
+import keras
 
 from genconv_tf import callbacks, files, presets, recipes
 from genconv_tf.model import GenerativeConvNet
@@ -38,7 +41,10 @@ def train(recipe, data, output, updates=None, seed=None, changes=None, resume=Fa
     if seed is not None:
         changes["model.seed"] = seed
     config = recipes.model_config(recipe, data, changes)
-    _claim(output, json.loads(json.dumps(config)), resume)
+    _check_output(output, config, resume)
+    _check_data(config, data)
+    output.mkdir(parents=True, exist_ok=True)
+    files.write_json(output / RUN, config)
     model = None
     for stage, layers in enumerate(stages(config)):
         model = _stage(output, stage, {**config, "layers": layers}, model, data, quiet, sheets)
@@ -64,6 +70,15 @@ def inherit(model, below):
             target, source = pair
             if source is not None:
                 target.assign(source)
+
+
+def _check_data(config, data):
+    """Raise before anything is written if some stage cannot learn from the data."""
+    size = tuple(data.element_spec.shape[1:-1])
+    for layers in stages(config):
+        model = GenerativeConvNet(**{**config, "layers": layers})
+        model.check_data(data.element_spec.shape)
+        model.build_chains(size)
 
 
 def _stage(output, stage, config, below, data, quiet, sheets):
@@ -95,43 +110,36 @@ def _stage(output, stage, config, below, data, quiet, sheets):
     return model
 
 
-def _claim(output, config, resume):
-    """Make `output` this run's folder; refuse one that holds something else."""
+def _check_output(output, config, resume):
+    """Refuse a folder that holds something else, or a run of other settings."""
     run = output / RUN
-    if resume:
-        if not run.is_file():
-            raise ValueError(f"Expected an interrupted training. Received: {output} (no {RUN})")
-        if json.loads(run.read_text()) != config:
-            raise ValueError(f"Expected the settings that the run began with, in {run}. "
-                             "Received: others")  # fmt: skip
-        return
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(f"Expected a new or empty output folder (or --resume). Received: {output}")
-    output.mkdir(parents=True, exist_ok=True)
-    files.write_json(run, config)
+    if not resume:
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise ValueError(
+                f"Expected a new or empty output folder (or --resume). Received: {output}"
+            )
+    elif not run.is_file():
+        raise ValueError(f"Expected an interrupted training. Received: {output} (no {RUN})")
+    elif json.loads(run.read_text()) != json.loads(json.dumps(config)):
+        raise ValueError(f"Expected the settings that the run began with, in {run}. "
+                         "Received: others")  # fmt: skip
 
 
 def _log(path, done):
-    """A CSV file of every update's logs, cut back to the updates that the checkpoint has."""
-    import csv
-
-    import keras
-
+    """Append every update's logs to a CSV file, cut back to the updates of the checkpoint."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text().splitlines()[: done + 1] if done and path.is_file() else []
-    files.write_text(path, "\n".join(lines) + "\n" * bool(lines))
-    file = open(path, "a", newline="")  # noqa: SIM115 - closed by the callback
-    writer = csv.writer(file)
+    if path.is_file():
+        kept = path.read_text().splitlines(keepends=True)[: done + 1] if done else []
+        files.write_text(path, "".join(kept))
 
     def write(batch, logs):
-        if batch == 0 and not lines:
-            writer.writerow(["update", *logs])
-        writer.writerow([done + batch + 1, *(f"{value:.6g}" for value in logs.values())])
-        file.flush()
+        with open(path, "a", newline="") as file:
+            writer = csv.writer(file)
+            if file.tell() == 0:
+                writer.writerow(["update", *logs])
+            writer.writerow([done + batch + 1, *(f"{value:.6g}" for value in logs.values())])
 
-    return keras.callbacks.LambdaCallback(
-        on_train_batch_end=write, on_train_end=lambda logs: file.close()
-    )
+    return keras.callbacks.LambdaCallback(on_train_batch_end=write)
 
 
 def _padded(network, depth):

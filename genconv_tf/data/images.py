@@ -47,8 +47,8 @@ def images(
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
     if isinstance(source, str) and source.startswith("tfds:"):
-        raw, count, first = _from_tfds(source[5:], split, feature)
-        batch = batch or 16
+        raw, first = _from_tfds(source[5:], split, feature)
+        batch, count = batch or 16, None
     else:
         arrays = _from_array(source) if _is_array(source) else None
         paths = None if arrays is not None else find_images(source)
@@ -124,7 +124,7 @@ def _from_tfds(name, split, feature):
     if feature not in info.features:
         raise ValueError(f"Expected a feature of {sorted(info.features)}. Received: {feature!r}")
     dataset = dataset.map(lambda example: example[feature])
-    return dataset, info.splits[split].num_examples, next(iter(dataset)).numpy()
+    return dataset, next(iter(dataset)).numpy()
 
 
 def _mean_colour(mean, first, raw, count):

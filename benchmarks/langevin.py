@@ -1,0 +1,220 @@
+"""Image-steps per second of the Langevin loop, beside its peers, in one run.
+
+    python benchmarks/langevin.py [--chains 1 4 16] [--seconds 4] [--json FILE]
+
+The network is the texture net of the GCN paper (100@15x15/3, 64@5x5, 30@3x3, each padded by 2) on
+224x224 pixels. A peer that is not installed is skipped, and the table says so. The peak is that of
+a matrix product of 3072x3072 at the same precision; "of peak" counts the multiplications and
+additions of the convolutions and of their input gradients alone.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SIZE, STEP_SIZE = 224, 0.3
+LAYERS = [(100, 15, 3), (64, 5, 1), (30, 3, 1)]
+PADDING = 2
+
+
+def flops_per_step():
+    """Of one image: forward and input gradient, two operations a product."""
+    length, channels, total = SIZE, 3, 0
+    for filters, kernel, stride in LAYERS:
+        length = (length + 2 * PADDING - kernel) // stride + 1
+        total += length**2 * kernel**2 * channels * filters
+        channels = filters
+    return 4 * total
+
+
+def best_rate(run, count, seconds):
+    """Repetitions of `run` for about `seconds`; the best of `count` image-steps per second."""
+    run()
+    best, stop = 0.0, time.perf_counter() + seconds
+    while time.perf_counter() < stop or best == 0.0:
+        start = time.perf_counter()
+        run()
+        best = max(best, count / (time.perf_counter() - start))
+    return best
+
+
+def ours(precision, chains, steps, seconds):
+    import tensorflow as tf
+
+    from genconv_tf import GenerativeConvNet, noise
+
+    layers = [{"filters": f, "kernel": k, "stride": s, "padding": PADDING} for f, k, s in LAYERS]
+    model = GenerativeConvNet(
+        layers, size=SIZE, boundary="valid", precision=precision, weight_init="normal",
+        weight_scale=0.01, sampler={"step_size": STEP_SIZE, "steps": steps})  # fmt: skip
+    x, seeds = tf.zeros((chains, SIZE, SIZE, 3)), noise.row_seeds(0, chains)
+    loop = tf.function(lambda x: model.finest.langevin(x, seeds))
+    return best_rate(lambda: loop(x).numpy(), chains * steps, seconds)
+
+
+def probability(precision, chains, steps, seconds):
+    """TensorFlow Probability's UncalibratedLangevin on the same density."""
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+
+    dtype = {"float32": tf.float32, "bfloat16": tf.bfloat16}[precision]
+    kernels = [tf.random.normal((k, k, c, f)) * 0.01 for (f, k, _), c in zip(LAYERS, (3, 100, 64))]
+
+    def log_density(x):
+        h = tf.cast(x, dtype)
+        for kernel, (_, _, stride) in zip(kernels, LAYERS):
+            h = tf.pad(h, [(0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0)])
+            h = tf.nn.relu(tf.nn.conv2d(h, tf.cast(kernel, dtype), stride, "VALID"))
+        f = tf.reduce_sum(tf.cast(h, tf.float32), (1, 2, 3))
+        return f - tf.reduce_sum(x * x, (1, 2, 3)) / 2
+
+    kernel = tfp.mcmc.UncalibratedLangevin(log_density, step_size=STEP_SIZE**2 / 2)
+
+    @tf.function
+    def loop(x):
+        return tfp.mcmc.sample_chain(
+            1, x, kernel=kernel, num_burnin_steps=steps - 1, trace_fn=None, seed=1
+        )
+
+    x = tf.zeros((chains, SIZE, SIZE, 3))
+    return best_rate(lambda: loop(x).numpy(), chains * steps, seconds)
+
+
+def torch_variant(variant):
+    def measure(precision, chains, steps, seconds):
+        import torch
+
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        layout = torch.contiguous_format if variant == "eager" else torch.channels_last
+        channels = (3, 100, 64)
+        kernels = [
+            (torch.randn(f, c, k, k) * 0.01).to(memory_format=layout)
+            for (f, k, _), c in zip(LAYERS, channels)
+        ]
+
+        def score(h):
+            for kernel, (_, _, stride) in zip(kernels, LAYERS):
+                h = torch.relu(torch.conv2d(h, kernel, stride=stride, padding=PADDING))
+            return h
+
+        def step(x):
+            x = x.detach().requires_grad_()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                f = score(x).float().sum()
+            (b,) = torch.autograd.grad(f, x)
+            with torch.no_grad():
+                return x + STEP_SIZE**2 / 2 * (b - x) + STEP_SIZE * torch.randn_like(x)
+
+        one = torch.compile(step) if variant == "compiled" else step
+        x = torch.zeros(chains, 3, SIZE, SIZE).to(memory_format=layout)
+
+        def run():
+            y = x
+            for _ in range(steps):
+                y = one(y)
+            return y.numpy()
+
+        return best_rate(run, chains * steps, seconds)
+
+    return measure
+
+
+def peak(precision, seconds):
+    """Operations per second of a matrix product, by the better of the libraries that are here."""
+    import tensorflow as tf
+
+    side = 3072
+    a = tf.cast(tf.random.normal((side, side)), precision)
+    product = tf.function(lambda: tf.reduce_sum(tf.cast(tf.matmul(a, a), tf.float32)))
+    rates = [best_rate(lambda: product().numpy(), 2 * side**3, seconds)]
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        b = torch.randn(side, side).to(getattr(torch, precision))
+        rates.append(best_rate(lambda: b @ b, 2 * side**3, seconds))
+    return max(rates)
+
+
+PEERS = {
+    "genconv_tf": ("tensorflow", ours),
+    "TFP UncalibratedLangevin": ("tensorflow_probability", probability),
+    "PyTorch eager": ("torch", torch_variant("eager")),
+    "PyTorch channels-last": ("torch", torch_variant("channels-last")),
+    "PyTorch compiled": ("torch", torch_variant("compiled")),
+}
+
+
+def measure_alone(name, precision, chains, seconds):
+    """One variant in a process of its own, so that no peer's threads or memory burden another."""
+    words = ["--one", name, precision, str(chains), "--seconds", str(seconds)]
+    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
+    if done.returncode:
+        return {"error": (done.stderr.strip().splitlines() or ["?"])[-1][:120]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def one(name, precision, chains, seconds):
+    steps = max(2, 20 // chains)
+    rate = PEERS[name][1](precision, chains, steps, seconds)
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"rate": rate, "memory": kib / 2**20}))
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--chains", type=int, nargs="+", default=[1, 4, 16])
+    options.add_argument("--seconds", type=float, default=4.0, help="for each measurement")
+    options.add_argument("--json", help="write the figures there as well")
+    options.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    options = options.parse_args()
+    if options.one:
+        name, precision, chains = options.one
+        one(name, precision, int(chains), options.seconds)
+        return
+    result = {}
+    for precision in ("float32", "bfloat16"):
+        top = peak(precision, options.seconds)
+        print(f"\n{precision}: matrix product {top / 1e9:.0f} GFLOP/s")
+        print(f"{'':26}{'chains':>7}{'image-steps/s':>15}{'of peak':>9}{'GiB':>6}")
+        result[precision] = {"peak": top}
+        for name, (module, _) in PEERS.items():
+            if importlib.util.find_spec(module) is None:
+                print(f"{name:26}skipped: {module} is not installed")
+                continue
+            for chains in options.chains:
+                figures = measure_alone(name, precision, chains, options.seconds)
+                result[precision].setdefault(name, {})[chains] = figures
+                if "error" in figures:
+                    print(f"{name:26}{chains:7}  failed: {figures['error']}")
+                    continue
+                share = figures["rate"] * flops_per_step() / top
+                print(f"{name:26}{chains:7}{figures['rate']:15.1f}{share:9.0%}"
+                      f"{figures['memory']:6.1f}", flush=True)  # fmt: skip
+        summarise(result[precision], options.chains)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(result, file, indent=1)
+
+
+def summarise(figures, counts):
+    for chains in counts:
+        rates = {
+            name: by[chains]["rate"] for name, by in figures.items()
+            if isinstance(by, dict) and "rate" in by.get(chains, {})
+        }  # fmt: skip
+        peers = {name: rate for name, rate in rates.items() if name.startswith("PyTorch")}
+        if peers and "genconv_tf" in rates:
+            best = max(peers, key=peers.get)
+            ratio = rates["genconv_tf"] / peers[best]
+            print(f"{chains} chains: {ratio:.2f} times the fastest PyTorch variant ({best})")
+
+
+if __name__ == "__main__":
+    main()

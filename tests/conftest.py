@@ -1,0 +1,64 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+SMALL = {
+    "layers": [{"filters": 8, "kernel": 5, "stride": 2}, {"filters": 6, "kernel": 3}],
+    "levels": 2,
+    "size": 32,
+    "sampler": {"steps": [4, 3], "start_std": 20.0},
+    "learning": {"chains": [2, 1], "rejuvenation": 1.0, "updates": 6},
+}
+
+
+@pytest.fixture
+def small():
+    """A model of two levels, quick to learn and to sample."""
+    from genconv_tf import GenerativeConvNet
+
+    return GenerativeConvNet(**SMALL)
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """A random but smooth picture, `(48, 40, 3)` uint8."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((48, 40, 3))
+    for axis in (0, 1):
+        noise = noise + np.roll(noise, 1, axis) + np.roll(noise, 2, axis)
+    return np.clip(128 + 25 * noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def picture(tmp_path, photograph):
+    """The photograph as a PNG file."""
+    from PIL import Image
+
+    path = tmp_path / "photograph.png"
+    Image.fromarray(photograph).save(path)
+    return path
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe that learns in a second."""
+    path = tmp_path / "quick.toml"
+    path.write_text(
+        """
+[model]
+layers = [{filters = 8, kernel = 5, stride = 2}, {filters = 6, kernel = 3}]
+levels = 2
+[sampler]
+steps = 3
+start_std = 20.0
+[learning]
+updates = 6
+chains = [2, 1]
+rejuvenation = 0.5
+optimizer = {name = "adam", learning_rate = 1e-3}
+"""
+    )
+    return path

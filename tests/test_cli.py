@@ -1,0 +1,118 @@
+"""The command line as a user meets it: results, one-line errors, exit status 2."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genconv_tf.cli.main import main
+
+
+@pytest.fixture
+def run_folder(recipe, picture, tmp_path):
+    """A learned model, by the command."""
+    folder = tmp_path / "run"
+    command = ["train", str(recipe), str(picture), "--output", str(folder), "--size", "32"]
+    assert main([*command, "--quiet"]) == 0
+    return folder
+
+
+def test_train_export_sample_and_evaluate(run_folder, tmp_path, capsys):
+    samples, exported = tmp_path / "samples", tmp_path / "quick" / "1"
+    assert main(["export", str(run_folder), "--output", str(exported)]) == 0
+    shape = ["--num", "2", "--size", "220x230", "--seed", "3"]
+    assert main(["sample", str(run_folder), "--output", str(samples), *shape]) == 0
+    assert main(["sample", str(exported), "--output", str(tmp_path / "alone"), *shape]) == 0
+    for i in range(2):
+        one = np.asarray(Image.open(samples / f"sample_3_{i}.png"))
+        assert one.shape == (220, 230, 3)
+        np.testing.assert_array_equal(one, Image.open(tmp_path / "alone" / f"sample_3_{i}.png"))
+    one, other = (str(samples / f"sample_3_{i}.png") for i in range(2))
+    figures = tmp_path / "figures.json"
+    capsys.readouterr()
+    assert main(["evaluate", one, other, "--json", str(figures)]) == 0
+    assert "patch_swd" in capsys.readouterr().out
+    assert set(json.loads(figures.read_text())) == {
+        "random_gram",
+        "patch_swd",
+        "spectrum",
+        "copy_ncc",
+    }
+
+
+def test_recovery_from_the_command_line(run_folder, picture, tmp_path):
+    image = np.asarray(Image.open(picture))
+    hole = np.zeros(image.shape[:2], np.uint8)
+    hole[10:20, 10:20] = 255
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    words = ["--image", str(picture), "--mask", str(tmp_path / "mask.png"), "--num", "1"]
+    assert main(["sample", str(run_folder), "--output", str(tmp_path / "out"), *words]) == 0
+    received = np.asarray(Image.open(tmp_path / "out" / "sample_0_0.png"))
+    np.testing.assert_array_equal(received[hole == 0], image[hole == 0])
+    assert not np.array_equal(received[hole > 0], image[hole > 0])
+
+
+def test_list_shows_recipes_and_presets(capsys):
+    assert main(["list"]) == 0
+    assert "texture-paper" in capsys.readouterr().out
+    assert main(["list", "--json"]) == 0
+    assert "texture" in json.loads(capsys.readouterr().out)["recipes"]
+
+
+def test_help_and_list_do_not_import_tensorflow():
+    program = (
+        "import sys; from genconv_tf.cli.main import main; main(['list']); main([]);"
+        "sys.exit('tensorflow' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("train texture missing.png --output out", "nothing there"),
+        ("train texture {text} --output out", "not an image"),
+        ("train texture {half} --output out", "Expected a whole image"),
+        ("train textures {picture} --output out", "did you mean texture"),
+        ("train texture {picture} --output out --set learning.chain=2", "did you mean chains"),
+        ("train texture {picture} --output out --set learning.chains=0", "at least one chain"),
+        ("train texture {picture} --output out --set sampler.steps=-1", "Expected steps >= 1"),
+        ("train texture {picture} --output out --updates 0", "expected a whole number >= 1"),
+        ("train texture {picture} --output out --size 0", "expected a size"),
+        ("train texture {picture} --output out --size 8", "receptive field"),
+        ("train texture {picture} --output {folder}", "new or empty output folder"),
+        ("train texture {picture} --output out --resume", "interrupted training"),
+        ("sample nothing --output out", "Expected a preset folder or one of"),
+        ("sample nothing --output out --num 0", "expected a whole number >= 1"),
+        ("sample nothing --output out --image {picture}", "--image and --mask together"),
+        ("evaluate {picture} {picture}", "an RGB exemplar of at least 214x214"),
+        ("evaluate {picture} missing.png", "no such file"),
+        ("dance", "invalid choice: 'dance'"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(words, message, picture, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "half.png").write_bytes(picture.read_bytes()[:700])
+    names = {"picture": picture, "folder": tmp_path, "text": "text.png", "half": "half.png"}
+    try:
+        status = main(words.format(**names).split())
+    except SystemExit as stop:  # argparse's own way
+        status = stop.code
+    line = capsys.readouterr().err
+    assert status == 2
+    assert line.startswith("genconv: ") and line.count("\n") == 1 and message in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_answered_in_one_line(run_folder, tmp_path, monkeypatch, capsys):
+    def full(self, *args, **kwargs):
+        raise OSError(28, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    capsys.readouterr()
+    assert main(["sample", str(run_folder), "--output", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith("genconv: No space left on device")

@@ -1,0 +1,96 @@
+"""The SavedModel, used where this package cannot be imported."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from genconv_tf.export import Sampler
+
+ALONE = """
+import sys
+sys.modules["genconv_tf"] = None
+import numpy as np, tensorflow as tf
+try:
+    import genconv_tf
+except ImportError:
+    pass
+else:
+    raise SystemExit("genconv_tf was importable")
+model = tf.saved_model.load(sys.argv[1])
+given = dict(np.load(sys.argv[2]))
+out = {}
+for name, inputs in {
+    "serving_default": ["x"], "score": ["x"], "sample": ["seed", "size", "steps"],
+    "continue": ["x", "seed", "steps"], "recover": ["media", "mask", "seed", "steps"],
+    "reconstruct": ["x"],
+}.items():
+    result = model.signatures[name](**{k: tf.constant(given[k]) for k in inputs})
+    out |= {f"{name}.{k}": v.numpy() for k, v in result.items()}
+np.savez(sys.argv[3], **out)
+"""
+
+
+@pytest.fixture
+def exported(small, tmp_path):
+    folder = tmp_path / "texture" / "1"
+    small.export(folder)
+    return folder
+
+
+def test_every_signature_works_without_the_package(small, exported, tmp_path, photograph):
+    rng = np.random.default_rng(0)
+    given = {
+        "x": rng.normal(0, 20, (2, 32, 32, 3)).astype(np.float32),
+        "seed": np.array([[1, 2], [3, 4]], np.int32),
+        "size": np.array([30, 41], np.int32),
+        "steps": np.array(2, np.int32),
+        "media": np.stack([photograph[:32, :32]] * 2),
+        "mask": (rng.random((2, 32, 32)) < 0.3).astype(np.float32),
+    }
+    np.savez(tmp_path / "given.npz", **given)
+    command = [sys.executable, "-c", ALONE, exported, tmp_path / "given.npz", tmp_path / "out.npz"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    out = np.load(tmp_path / "out.npz")
+    x, seed, steps = (tf.constant(given[k]) for k in ("x", "seed", "steps"))
+    np.testing.assert_allclose(out["score.score"], small.score(x), rtol=1e-5)
+    np.testing.assert_array_equal(out["serving_default.score"], out["score.score"])
+    sample = small.sample_media(seed, tf.constant(given["size"]), steps)
+    np.testing.assert_array_equal(out["sample.media"], sample)
+    assert out["sample.media"].dtype == np.uint8
+    chain = small.continue_chain(x, seed, steps)
+    np.testing.assert_allclose(out["continue.x"], chain, rtol=1e-4, atol=1e-3)
+    assert out["continue.media"].dtype == np.uint8
+    recovered = small.recover_media(given["media"], given["mask"], seed, steps)
+    np.testing.assert_array_equal(out["recover.media"], recovered)
+    np.testing.assert_allclose(out["reconstruct.x"], small.reconstruct(x), rtol=1e-4, atol=1e-5)
+
+
+def test_the_loaded_model_samples_as_the_keras_model(small, exported):
+    loaded = Sampler(exported)
+    expected = small.sample(2, size=(30, 41), seed=9)
+    np.testing.assert_array_equal(loaded.sample(2, size=(30, 41), seed=9), expected)
+    np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9), expected[:1])
+
+
+def test_the_model_carries_its_sampling_settings_and_checksums(small, exported):
+    meta = json.loads((exported / "assets.extra" / "metadata.json").read_text())
+    assert meta["sampler"]["steps"] == [4, 3]
+    assert "saved_model.pb" in meta["sha256"]
+    assert (exported / "assets.extra" / "README.md").is_file()
+
+
+def test_an_export_never_overwrites(small, exported):
+    with pytest.raises(ValueError, match="new or empty folder"):
+        small.export(exported)
+
+
+def test_a_damaged_or_missing_saved_model_is_refused(exported, tmp_path):
+    with pytest.raises(ValueError, match="Expected a SavedModel"):
+        Sampler(tmp_path)
+    (exported / "saved_model.pb").write_bytes(b"not a graph")
+    with pytest.raises(ValueError, match="Expected a whole SavedModel"):
+        Sampler(exported)

@@ -1,0 +1,150 @@
+"""Every kind of image file, against what was written into it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from genconv_tf.data import images
+from genconv_tf.data.decode import read_image, write_image
+from genconv_tf.data.images import find_images
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tiff", "a.webp"])
+def test_lossless_formats_give_back_the_pixels(tmp_path, photograph, name):
+    lossless = {"lossless": True} if name.endswith("webp") else {}
+    Image.fromarray(photograph).save(tmp_path / name, **lossless)
+    np.testing.assert_array_equal(read_image(tmp_path / name), photograph)
+
+
+def test_jpeg_gives_nearly_the_pixels(tmp_path, photograph):
+    Image.fromarray(photograph).save(tmp_path / "a.jpg", quality=98, subsampling=0)
+    error = read_image(tmp_path / "a.jpg").astype(int) - photograph
+    assert np.abs(error).mean() < 2
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path):
+    grey = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    Image.fromarray(grey).save(tmp_path / "a.tif")
+    expected = np.repeat(np.round(grey / 257.0)[..., None], 3, -1)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), expected)
+
+
+def test_grey_and_palette_and_one_bit_become_rgb(tmp_path, photograph):
+    grey = Image.fromarray(photograph).convert("L")
+    grey.save(tmp_path / "grey.png")
+    expected = np.repeat(np.asarray(grey)[..., None], 3, -1)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), expected)
+    palette = Image.fromarray(photograph).quantize(16)
+    palette.save(tmp_path / "palette.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "palette.png"), palette.convert("RGB"))
+    grey.convert("1").save(tmp_path / "bits.png")
+    assert set(np.unique(read_image(tmp_path / "bits.png"))) == {0, 255}
+
+
+def test_transparency_lies_over_white(tmp_path, photograph):
+    alpha = np.full((*photograph.shape[:2], 1), 128, np.uint8)
+    Image.fromarray(np.concatenate([photograph, alpha], -1)).save(tmp_path / "a.png")
+    expected = photograph * (128 / 255) + 255 * (127 / 255)
+    assert np.abs(read_image(tmp_path / "a.png") - expected).max() <= 1
+
+
+def test_cmyk_becomes_rgb(tmp_path, photograph):
+    Image.fromarray(photograph).convert("CMYK").save(tmp_path / "a.tif")
+    assert np.abs(read_image(tmp_path / "a.tif").astype(int) - photograph).max() <= 2
+
+
+def test_exif_rotation_is_applied(tmp_path, photograph):
+    exif = Image.Exif()
+    exif[274] = 6  # rotate by 90 degrees clockwise to show
+    Image.fromarray(photograph).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(photograph, -1))
+
+
+def test_bad_files_are_refused_in_one_line(tmp_path, photograph, monkeypatch):
+    with pytest.raises(ValueError, match="no such file"):
+        read_image(tmp_path / "missing.png")
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ValueError, match="not an image"):
+        read_image(tmp_path / "text.png")
+    Image.fromarray(photograph).save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:700])
+    with pytest.raises(ValueError, match="Expected a whole image"):
+        read_image(tmp_path / "half.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="decompression bomb"):
+        read_image(tmp_path / "whole.png")
+
+
+def test_the_dataset_undoes_its_preprocessing(picture, photograph):
+    dataset = images(picture)
+    x = next(iter(dataset))
+    assert x.shape == (1, *photograph.shape) and x.dtype == tf.float32
+    np.testing.assert_allclose(tf.reduce_mean(x, (0, 1, 2)), np.zeros(3), atol=0.01)
+    np.testing.assert_array_equal(dataset.preprocessing.decode(x)[0], photograph)
+
+
+def test_sources_are_files_folders_patterns_and_arrays(tmp_path, photograph):
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for i, path in enumerate(paths):
+        write_image(path, np.roll(photograph, i, 0))
+    (tmp_path / "notes.txt").write_text("not for learning")
+    for source in (paths, tmp_path, str(tmp_path / "*.png"), str(tmp_path / "?.png")):
+        assert next(iter(images(source))).shape == (3, *photograph.shape)
+    assert next(iter(images(np.stack([photograph] * 2)))).shape[0] == 2
+    assert next(iter(images(photograph))).shape[0] == 1
+    assert len(list(images(paths, batch=2))) == 1
+    with pytest.raises(ValueError, match="nothing there"):
+        find_images(tmp_path / "missing")
+    with pytest.raises(ValueError, match="Received: none"):
+        find_images([])
+
+
+def test_images_come_to_one_size(photograph):
+    cut = images(photograph, size=40, mean="none")
+    np.testing.assert_array_equal(next(iter(cut))[0], photograph[4:44].astype(np.float32))
+    assert next(iter(images(photograph, size=(20, 30)))).shape == (1, 20, 30, 3)
+    assert next(iter(images(photograph, size=96))).shape == (1, 96, 96, 3)
+
+
+def test_random_windows_are_windows_and_depend_on_the_seed(photograph):
+    def window(seed):
+        return next(iter(images(photograph, size=16, crop="random", mean="none", seed=seed)))[0]
+
+    views = np.lib.stride_tricks.sliding_window_view(photograph, (16, 16), (0, 1))
+    views = views.transpose(0, 1, 3, 4, 2)
+    assert (views == window(0).numpy()).all((2, 3, 4)).any()
+    np.testing.assert_array_equal(window(0), window(0))
+    assert not np.array_equal(window(0), window(1))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"crop": "middle"}, "Expected crop"),
+        ({"size": 0}, "positive size"),
+        ({"mean": "median"}, "Expected mean"),
+    ],
+)
+def test_bad_arguments_are_refused(photograph, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        images(photograph, **arguments)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4)), np.full((4, 4, 3), np.nan), np.full((4, 4, 3), -1)]
+)
+def test_bad_arrays_are_refused(array):
+    with pytest.raises(ValueError, match=r"Expected .* Received"):
+        images(array)
+
+
+def test_tfds_names_are_loaded(photograph, monkeypatch):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    with tfds.testing.mock_data(num_examples=5):
+        batch = next(iter(images("tfds:dtd", size=32, batch=4)))
+        assert batch.shape == (4, 32, 32, 3)
+        with pytest.raises(ValueError, match="Expected a feature of"):
+            images("tfds:dtd", size=32, feature="picture")

@@ -1,0 +1,184 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import SMALL
+
+from genconv_tf import GenerativeConvNet, data
+from genconv_tf.chains import Chains
+from genconv_tf.pyramid import levels_of
+
+
+def test_samples_of_any_size_and_number(small):
+    media = small.sample(3, size=(37, 50))
+    assert media.shape == (3, 37, 50, 3) and media.dtype == np.uint8
+    assert small.sample().shape == (1, 32, 32, 3)
+
+
+def test_a_sample_depends_on_its_seed_alone(small):
+    many, few = small.sample(3, seed=5), small.sample(1, seed=5)
+    np.testing.assert_array_equal(many[:1], few)
+    assert not np.array_equal(many[0], many[1])
+    assert not np.array_equal(few, small.sample(1, seed=6))
+
+
+def test_a_model_on_a_torus_has_no_frame():
+    """Mean and spread of pixels at the border are those of the middle; zero padding differs."""
+
+    def border_ratio(boundary):
+        model = GenerativeConvNet(
+            [{"filters": 16, "kernel": 7}],
+            boundary=boundary,
+            size=24,
+            weight_scale=3.0,
+            reference={"std": 10.0},
+            sampler={"steps": 10, "step_size": 3.0, "start_std": 10.0},
+        )
+        x = model.sample(32, seed=1).astype(float)
+        inner = x[:, 8:16, 8:16].mean()
+        return abs(x[:, 0].mean() - inner) / (x[:, 8:16, 8:16].std() / np.sqrt(32 * 24))
+
+    assert border_ratio("torus") < 5
+
+
+def test_continuing_a_chain_at_the_finest_level_is_the_langevin_loop(small):
+    x = tf.random.stateless_normal((2, 32, 32, 3), [0, 1]) * 20
+    seeds = tf.constant([[1, 2], [3, 4]])
+    expected = small.finest.langevin(x, seeds, 2)
+    np.testing.assert_allclose(small.continue_chain(x, seeds, tf.constant(2)), expected, atol=1e-3)
+
+
+def test_recovery_keeps_what_is_given(small, photograph):
+    media = photograph[None, :32, :32]
+    mask = np.zeros((1, 32, 32))
+    mask[:, 8:20, 10:30] = 1
+    received = small.recover(media, mask)
+    np.testing.assert_array_equal(received[mask == 0], media[mask == 0])
+    assert (received[mask == 1] != media[mask == 1]).mean() > 0.5
+
+
+def test_levels_learn_from_averages_of_the_data(small):
+    x = tf.reshape(tf.range(32.0 * 32 * 3), (1, 32, 32, 3))
+    coarse, fine = levels_of(x, small.levels)
+    assert fine is x
+    np.testing.assert_allclose(coarse[0, 3, 5], x[0, 6:8, 10:12].numpy().mean((0, 1)))
+
+
+def test_fit_logs_and_moves_the_weights(small, photograph):
+    before = small.networks[1].kernels[0].numpy()
+    history = small.fit(data.images(photograph, size=32).repeat(), steps_per_epoch=3, verbose=0)
+    assert set(history.history) == {"energy_gap", "gradient", "spread", "range"}
+    assert np.isfinite(list(history.history.values())).all()
+    assert not np.array_equal(before, small.networks[1].kernels[0].numpy())
+
+
+def test_fit_takes_epochs_of_a_finite_dataset_and_any_optimizer(small, photograph):
+    small.compile(optimizer=keras.optimizers.SGD(1e-6))
+    small.fit(data.images(photograph, size=32), epochs=3, verbose=0)
+    assert small.optimizer.iterations == 3
+
+
+@pytest.mark.parametrize(
+    "learning",
+    [
+        {"rejuvenation": 0.0},
+        {"rejuvenation": 0.5, "chains": 3},
+        {"rejuvenation": 1.0, "start": "data", "chains": 4},
+    ],
+    ids=["persistent", "rejuvenated", "contrastive divergence"],
+)
+def test_chains_differ_only_in_where_they_start(learning, photograph):
+    model = GenerativeConvNet(**{**SMALL, "learning": learning})
+    model.fit(data.images(photograph, size=32).repeat(), steps_per_epoch=3, verbose=0)
+    assert np.isfinite(model.chains.states[-1].numpy()).all()
+
+
+def test_contrastive_divergence_starts_at_the_data(photograph):
+    """One step of almost no size from the data leaves the chains at the data."""
+    settings = {"chains": 2, "start": "data", "rejuvenation": 1.0}
+    sampler = {"steps": 1, "step_size": 1e-6}
+    model = GenerativeConvNet(**{**SMALL, "sampler": sampler, "learning": settings})
+    dataset = data.images(photograph, size=32)
+    model.fit(dataset, verbose=0)
+    expected = np.repeat(next(iter(dataset)), 2, 0)
+    np.testing.assert_allclose(model.chains.states[-1], expected, atol=1e-3)
+
+
+def test_persistent_chains_go_on_where_they_were(photograph):
+    """With hardly any step a chain stays near its start; a new start would be elsewhere."""
+    sampler = {"steps": 1, "step_size": 1e-6, "start_std": 20.0}
+    model = GenerativeConvNet(
+        **{**SMALL, "sampler": sampler, "learning": {"rejuvenation": 0.0, "chains": 1}}
+    )
+    dataset = data.images(photograph, size=32)
+    model.fit(dataset, verbose=0)
+    first = model.chains.states[0].numpy()
+    model.fit(dataset, verbose=0)
+    np.testing.assert_allclose(model.chains.states[0], first, atol=1e-3)
+
+
+def test_configuration_makes_the_same_model(small):
+    again = GenerativeConvNet.from_config(small.get_config())
+    again.set_weights(small.get_weights())
+    np.testing.assert_array_equal(again.sample(seed=3), small.sample(seed=3))
+    assert again.get_config() == small.get_config()
+
+
+def test_keras_saves_and_loads_the_model(small, tmp_path):
+    small.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.sample(seed=3), small.sample(seed=3))
+
+
+def test_the_score_serves_as_a_feature_of_another_model(small):
+    x = keras.Input((32, 32, 3))
+    both = keras.Model(x, small(x) * 2.0)
+    pixels = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_allclose(both(pixels), 2 * small.score(pixels), rtol=1e-5)
+
+
+@pytest.mark.parametrize("rank, channels", [(1, 1), (2, 3), (3, 3)])
+def test_sound_image_and_video_are_the_same_code(rank, channels):
+    model = GenerativeConvNet(
+        [{"filters": 4, "kernel": 3}],
+        rank=rank,
+        channels=channels,
+        levels=2,
+        size=8,
+        sampler={"steps": 2, "start_std": 20.0},
+    )
+    x = np.random.default_rng(0).normal(0, 20, (1, *[8] * rank, channels)).astype(np.float32)
+    model.fit(tf.data.Dataset.from_tensors(x), epochs=2, verbose=0)
+    assert model.sample(2, size=10).shape == (2, *[10] * rank, channels)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m: m.sample(0), "num >= 1.*Received: 0"),
+        (lambda m: m.sample(steps=-1), "steps >= 0.*Received: -1"),
+        (lambda m: m.sample(size=3), r"size of at least .*Received: \(3, 3\)"),
+        (lambda m: m.sample(size=(8, 8, 8)), "2 positive lengths"),
+        (lambda m: m.recover(np.zeros((1, 32, 32, 3)), np.zeros((1, 9, 9))), "mask of"),
+        (lambda m: m.fit(tf.data.Dataset.from_tensors(tf.zeros((1, 32, 32, 1)))), "Expected data"),
+        (lambda m: m.fit(tf.data.Dataset.from_tensors(tf.zeros((1, 9, 9, 3)))), "receptive field"),
+    ],
+)
+def test_misuse_says_what_was_expected_and_what_came(small, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(small)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"levels": 0}, {"precision": "float16"}, {"sampler": {"steps": [1, 2, 3]}},
+     {"sampler": {"start": "middle"}}, {"sampler": {"steps": 0}}],
+)  # fmt: skip
+def test_bad_settings_are_refused(change):
+    with pytest.raises(ValueError, match=r"Expected .* Received"):
+        GenerativeConvNet(**{**SMALL, **change})
+
+
+def test_a_finer_level_may_not_have_more_chains_than_start_it():
+    with pytest.raises(ValueError, match="Received: \\[1, 2\\]"):
+        Chains([(1, 8, 8, 3), (2, 16, 16, 3)])

@@ -1,0 +1,89 @@
+import json
+
+import numpy as np
+import pytest
+
+from genconv_tf import GenerativeConvNet, files, presets
+from genconv_tf.resources import resource
+
+
+@pytest.fixture
+def preset(small, tmp_path, photograph):
+    folder = tmp_path / "texture"
+    small.save_to_preset(folder, exemplar=photograph, samples=small.sample(2), licence="CC0-1.0")
+    return folder
+
+
+def test_a_preset_samples_as_the_model_that_was_saved(small, preset):
+    again = GenerativeConvNet.from_preset(preset)
+    np.testing.assert_array_equal(again.sample(2, seed=4), small.sample(2, seed=4))
+
+
+def test_a_card_shows_pictures_settings_and_licence(preset):
+    card = (preset / "README.md").read_text()
+    assert card.startswith("---\n") and "license: CC0-1.0" in card
+    assert "![exemplar](exemplar.png)" in card and "steps (4, 3)" in card
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "samples.png"])
+def test_a_flipped_byte_is_refused_by_name(preset, name):
+    content = bytearray((preset / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (preset / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"Expected {name} as published"):
+        GenerativeConvNet.from_preset(preset)
+
+
+def test_a_missing_file_is_refused_by_name(preset):
+    (preset / "model.weights.h5").unlink()
+    with pytest.raises(ValueError, match=r"the file model\.weights\.h5"):
+        GenerativeConvNet.from_preset(preset)
+
+
+def test_the_index_catches_a_preset_whose_own_checksums_were_changed_too(preset):
+    presets.write_index(preset.parent)
+    config = preset / "config.json"
+    config.write_text(config.read_text().replace("0.3", "0.4"))
+    meta = json.loads((preset / "metadata.json").read_text())
+    meta["sha256"]["config.json"] = files.sha256(config)
+    files.write_json(preset / "metadata.json", meta)
+    with pytest.raises(ValueError, match="as published"):
+        GenerativeConvNet.from_preset(preset)
+
+
+def test_an_unknown_preset_names_the_known(tmp_path):
+    with pytest.raises(ValueError, match="Expected a preset folder or one of"):
+        GenerativeConvNet.from_preset("texture-of-nothing")
+
+
+def test_saving_never_overwrites_unless_told(small, preset):
+    with pytest.raises(ValueError, match="new or empty folder"):
+        small.save_to_preset(preset)
+    small.save_to_preset(preset, replace=True)
+    assert not list(preset.parent.glob(".texture*"))
+
+
+def test_a_folder_that_fails_half_way_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="full"), files.whole_folder(tmp_path / "a") as partial:
+        (partial / "half").write_text("x")
+        raise OSError("full")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_published_presets_are_whole_and_sample(name):
+    model = GenerativeConvNet.from_preset(name)
+    media = model.sample(1, size=128, steps=2)
+    assert media.shape == (1, 128, 128, 3) and media.std() > 5
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_published_saved_models_sample_as_their_presets(name):
+    from genconv_tf.export import Sampler
+
+    exported = resource("saved_models") / name / "1"
+    if not exported.is_dir():
+        pytest.skip("its SavedModel is not shipped")
+    expected = GenerativeConvNet.from_preset(name).sample(1, size=128, seed=3, steps=2)
+    received = Sampler(exported).sample(1, size=128, seed=3, steps=2)
+    assert np.abs(received.astype(int) - expected).max() <= 1

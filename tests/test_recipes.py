@@ -1,0 +1,54 @@
+import pytest
+
+from genconv_tf import GenerativeConvNet, recipes
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_makes_a_model_with_every_layer(name):
+    content = recipes.load(name)
+    model = GenerativeConvNet.from_recipe(name)
+    assert len(model.networks) == content["model"].get("levels", 1)
+    assert content["recipe"]["name"] == name and content["recipe"]["summary"]
+
+
+def test_texture_paper_is_experiment_1_of_the_paper():
+    content = recipes.load("texture-paper")
+    layers = content["model"]["layers"]
+    assert [(s["filters"], s["kernel"], s.get("stride", 1)) for s in layers] == [
+        (100, 15, 3), (64, 5, 1), (30, 3, 1)]  # fmt: skip
+    learning, sampler = content["learning"], content["sampler"]
+    assert (learning["chains"], learning["updates"], learning["grow"]) == (16, 700, True)
+    assert (sampler["steps"], sampler["step_size"]) == (10, 0.3)
+    assert content["data"]["size"] == 224 and content["reference"]["std"] == 1.0
+
+
+def test_settings_are_changed_by_name():
+    model = GenerativeConvNet.from_recipe("texture", **{"learning.updates": 7, "model.seed": 3})
+    assert model.learning.updates == 7 and model.seed == 3
+    assert recipes.parse_setting("a.b=[1, 2.5]") == ("a.b", [1, 2.5])
+    assert recipes.parse_setting("a.b=word") == ("a.b", "word")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"learning.update": 7}, "did you mean updates"),
+        ({"sampling.steps": 7}, "Expected a section"),
+        ({"steps": 7}, r"section\.key"),
+    ],
+)
+def test_unknown_keys_are_refused_with_a_guess(changes, message):
+    with pytest.raises(ValueError, match=message):
+        recipes.load("texture", changes)
+
+
+def test_unknown_and_broken_recipes_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="did you mean texture"):
+        recipes.load("textur")
+    with pytest.raises(ValueError, match="no such file"):
+        recipes.load(tmp_path / "none.toml")
+    (tmp_path / "broken.toml").write_text("layers = [")
+    with pytest.raises(ValueError, match="Expected a TOML recipe"):
+        recipes.load(tmp_path / "broken.toml")
+    with pytest.raises(ValueError, match="Expected key=value"):
+        recipes.parse_setting("updates")

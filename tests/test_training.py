@@ -1,0 +1,135 @@
+"""Growth, divergence, and that an interrupted run ends with the same bytes."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from genconv_tf import callbacks, data, files, training
+from genconv_tf.model import GenerativeConvNet
+from genconv_tf.presets import WEIGHTS
+
+
+@pytest.fixture
+def dataset(photograph):
+    return data.images(photograph, size=32)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def learn(recipe, dataset, output, **arguments):
+    return training.train(recipe, dataset, output, quiet=True, **arguments)
+
+
+def assert_same_bytes(a, b):
+    for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_run_interrupted_and_resumed_ends_with_the_same_bytes(
+    recipe, dataset, tmp_path, monkeypatch
+):
+    whole = learn(recipe, dataset, tmp_path / "whole")
+    step = callbacks.Checkpoint.on_train_batch_end
+
+    def stop_after_three(self, batch, logs=None):
+        self.seconds = 0
+        step(self, batch, logs)
+        if callbacks.updates_done(self.model) == 3:
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoint, "on_train_batch_end", stop_after_three)
+        with pytest.raises(Interrupted):
+            learn(recipe, dataset, tmp_path / "parts")
+    resumed = learn(recipe, dataset, tmp_path / "parts", resume=True)
+    assert_same_bytes(whole, resumed)
+    hashes = [files.sha256(tmp_path / run / "preset" / WEIGHTS) for run in ("whole", "parts")]
+    assert hashes[0] == hashes[1]
+    rows = (tmp_path / "parts" / "training" / "stage_1.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["update", *map(str, range(1, 7))]
+
+
+def test_a_killed_run_resumes(recipe, picture, tmp_path):
+    """SIGKILL as soon as there is a checkpoint."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "genconv_tf.cli.main", "train", recipe, picture, "--size",
+               "32", "--output", run, "--quiet", "--updates", "4000"]  # fmt: skip
+    program = (
+        "import sys, genconv_tf.callbacks as c; c.Checkpoint.__init__.__defaults__ = (0,);"
+        "from genconv_tf.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, *command[3:]])
+    state = run / "training" / "stage_1" / "checkpoint"
+    deadline = time.monotonic() + 120
+    while not state.is_file() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    dataset = data.images(picture, size=32)
+    model = GenerativeConvNet.from_recipe(recipe, dataset)
+    model.compile()
+    model.build_chains((32, 32))
+    model.optimizer.build(model.trainable_variables)
+    done = callbacks.Checkpoint(run / "training" / "stage_1").restore(model)
+    assert 0 < done < 4000
+
+
+def test_layers_are_grown_and_lower_ones_kept_and_refined(recipe, dataset, tmp_path):
+    changes = {"learning.grow": True, "learning.updates": 2}
+    model = learn(recipe, dataset, tmp_path / "run", changes=changes)
+    assert [len(n.specs) for n in model.networks] == [2, 2]
+    logs = sorted(p.name for p in (tmp_path / "run" / "training").glob("*.csv"))
+    assert logs == ["stage_1.csv", "stage_2.csv"]
+
+
+def test_a_stage_inherits_the_layers_below():
+    config = {"layers": [{"filters": 4}, {"filters": 3}], "size": 16}
+    below = GenerativeConvNet(**{**config, "layers": config["layers"][:1]}, seed=5)
+    model = GenerativeConvNet(**config)
+    training.inherit(model, below)
+    np.testing.assert_array_equal(model.networks[0].kernels[0], below.networks[0].kernels[0])
+
+
+def test_an_output_in_use_and_other_settings_are_refused(recipe, dataset, tmp_path):
+    learn(recipe, dataset, tmp_path / "run", updates=1)
+    with pytest.raises(ValueError, match="new or empty output folder"):
+        learn(recipe, dataset, tmp_path / "run", updates=1)
+    with pytest.raises(ValueError, match="settings that the run began with"):
+        learn(recipe, dataset, tmp_path / "run", updates=2, resume=True)
+    with pytest.raises(ValueError, match="interrupted training"):
+        learn(recipe, dataset, tmp_path / "elsewhere", resume=True)
+
+
+def test_divergence_stops_the_run_and_keeps_the_last_good_state(recipe, dataset, tmp_path):
+    changes = {"learning.optimizer": {"name": "sgd", "learning_rate": 1e6}, "learning.updates": 50}
+    with pytest.raises(training.Diverged, match=r"diverged at update \d+ .*Lower the learning"):
+        learn(recipe, dataset, tmp_path / "run", changes=changes)
+
+
+def test_the_guard_goes_back_to_finite_weights(small, dataset):
+    from keras.optimizers import SGD
+
+    small.compile(SGD(1e6))
+    guard = callbacks.DivergenceGuard()
+    small.fit(dataset.repeat(), steps_per_epoch=30, callbacks=[guard], verbose=0)
+    assert guard.message and small.optimizer.iterations < 30
+    assert all(np.isfinite(weight).all() for weight in small.get_weights())
+
+
+def test_sheets_of_samples_are_written(small, dataset, tmp_path):
+    sheets = callbacks.SampleSheet(tmp_path, every=2, tensorboard=tmp_path / "board")
+    chains = callbacks.SampleSheet(tmp_path / "chains", every=4, num=1, fresh=False)
+    small.fit(dataset.repeat(), steps_per_epoch=4, callbacks=[sheets, chains], verbose=0)
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == [
+        "update_000002.png",
+        "update_000004.png",
+    ]
+    assert (tmp_path / "chains" / "update_000004.png").is_file()
+    assert list((tmp_path / "board").iterdir())
