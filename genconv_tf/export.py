@@ -4,9 +4,10 @@ import json
 import pathlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from genconv_tf import card, files, presets
+from genconv_tf import card, files, presets, warmup
 
 EXTRA = "assets.extra"
 
@@ -29,7 +30,9 @@ def export(model, folder, replace=False):
         archive.write_out(str(partial), verbose=False)
         extra = partial / EXTRA
         extra.mkdir()
-        meta = card.metadata(model, pathlib.Path(folder).parent.name, {}, {})
+        name = pathlib.Path(folder).absolute().parent.name
+        warmup.write(extra / warmup.FILE, name, _warm_up_requests(model))
+        meta = card.metadata(model, name, {}, {})
         meta["sha256"] = {
             path.relative_to(partial).as_posix(): files.sha256(path)
             for path in sorted(partial.rglob("*"))
@@ -119,6 +122,17 @@ def _endpoints(model):
         ("recover", recover, [media, mask, seed, steps]),
         ("reconstruct", reconstruct, [x]),
     ]
+
+
+def _warm_up_requests(model):
+    """A sample and a score of the training size: what is traced and planned at the first call."""
+    x = np.zeros((1, *model.size, model.channels), np.float32)
+    sample = {
+        "seed": np.zeros((1, 2), np.int32),
+        "size": np.array(model.size, np.int32),
+        "steps": np.array(1, np.int32),
+    }
+    return [("sample", sample), ("serving_default", {"x": x})]
 
 
 def _is_fixed(model, axis):

@@ -18,7 +18,7 @@ def step(x, gradient, step_size, temperature, z):
     return x + 0.5 * step_size**2 * gradient + step_size * temperature**0.5 * z
 
 
-def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=None):
+def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=None, bounds=None):
     """Run the chains `x` for a number of steps; graph-compiled, with stateless noise.
 
     Args:
@@ -29,6 +29,8 @@ def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=Non
         step_size, temperature: a number, or a pair (first, last): the steps between follow a
             geometric sequence.
         mask: broadcastable to `x`, 1 where the chains may move and 0 where they are held.
+        bounds: (least, largest), broadcastable to `x`: the chains are projected into this box after
+            every step, which restricts the reference distribution to it.
 
     Returns:
         The chains after the last step.
@@ -39,6 +41,8 @@ def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=Non
     def body(t, x):
         z = noise.normal(seeds, shape, iteration=t)
         moved = step(x, gradient(x), step_size(t), temperature(t), z)
+        if bounds is not None:
+            moved = tf.clip_by_value(moved, *bounds)
         if mask is not None:
             moved = start + mask * (moved - start)
         return t + 1, tf.ensure_shape(moved, x.shape)

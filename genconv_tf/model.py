@@ -98,6 +98,7 @@ class GenerativeConvNet(keras.Model):
                 self.reference,
                 tuple(f ** (levels - 1 - i) for f in factor),
                 pyramid.Sampler(**_one_level(dataclasses.asdict(self.sampler), i, levels)),
+                self.preprocessing.bounds(),
             )
             for i, network in enumerate(self.networks)
         )

@@ -30,6 +30,7 @@ class Sampler:
         temperature: of the Langevin noise; 1 samples the density itself.
         final_step_size, final_temperature: where they are not `None`, the steps and temperatures
             go from the first value to this one, geometrically, in each level.
+        bounded: whether chains are kept where media can be, such as pixels in [0, 255].
     """
 
     start: str = "noise"
@@ -39,6 +40,7 @@ class Sampler:
     temperature: float | tuple = 1.0
     final_step_size: float | tuple | None = None
     final_temperature: float | tuple | None = None
+    bounded: bool = False
 
     def __post_init__(self):
         if self.start not in STARTS:
@@ -62,12 +64,14 @@ class Level:
         reference: q, a `Reference`.
         factor: how many samples of the finest level one of this level stands for, per axis.
         sampler: a `Sampler` with one value for each setting.
+        bounds: (least, largest) values of the signal per channel, for a bounded sampler.
     """
 
     network: ScoringNetwork
     reference: Reference
     factor: tuple
     sampler: Sampler
+    bounds: tuple | None = None
 
     def size(self, size):
         """Lengths at this level of a signal of `size` at the finest."""
@@ -106,7 +110,8 @@ class Level:
         temperature = s.temperature
         if s.final_temperature is not None:
             temperature = (temperature, s.final_temperature)
-        return langevin(self.gradient, x, seeds, steps, step_size, temperature, mask)
+        bounds = self.bounds if s.bounded else None
+        return langevin(self.gradient, x, seeds, steps, step_size, temperature, mask, bounds)
 
 
 def generate(levels, seeds, size, channels, steps=None, known=None, mask=None):

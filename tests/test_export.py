@@ -94,3 +94,39 @@ def test_a_damaged_or_missing_saved_model_is_refused(exported, tmp_path):
     (exported / "saved_model.pb").write_bytes(b"not a graph")
     with pytest.raises(ValueError, match="Expected a whole SavedModel"):
         Sampler(exported)
+
+
+def test_warm_up_requests_are_prediction_logs(exported):
+    """Read with message types that are built here from TensorFlow Serving's own definitions."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from tensorflow.core.framework import tensor_pb2
+
+    kinds = {
+        "ModelSpec": [("name", 1, None), ("signature_name", 3, None)],
+        "Entry": [("key", 1, None), ("value", 2, "tensorflow.TensorProto")],
+        "PredictRequest": [("model_spec", 1, "t.ModelSpec"), ("inputs", 2, "t.Entry")],
+        "PredictLog": [("request", 1, "t.PredictRequest")],
+        "PredictionLog": [("predict_log", 6, "t.PredictLog")],
+    }
+    file = descriptor_pb2.FileDescriptorProto(name="t.proto", package="t", syntax="proto3")
+    file.dependency.append(tensor_pb2.DESCRIPTOR.name)
+    for kind, fields in kinds.items():
+        message = file.message_type.add(name=kind)
+        for name, number, of in fields:
+            field = message.field.add(name=name, number=number)
+            field.label = 3 if name == "inputs" else 1
+            field.type = 11 if of else 9
+            if of:
+                field.type_name = f".{of}"
+    pool = descriptor_pool.Default()
+    pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
+    log_type = message_factory.GetMessageClass(pool.FindMessageTypeByName("t.PredictionLog"))
+    records = tf.data.TFRecordDataset(str(exported / "assets.extra/tf_serving_warmup_requests"))
+    logs = [log_type.FromString(record.numpy()) for record in records]
+    requests = [log.predict_log.request for log in logs]
+    assert [r.model_spec.signature_name for r in requests] == ["sample", "serving_default"]
+    assert requests[0].model_spec.name == "texture"
+    loaded = tf.saved_model.load(str(exported))
+    for request in requests:
+        inputs = {e.key: tf.constant(tf.make_ndarray(e.value)) for e in request.inputs}
+        loaded.signatures[request.model_spec.signature_name](**inputs)

@@ -101,3 +101,14 @@ def test_noise_of_rows_and_iterations_is_independent():
     z = np.stack([noise.normal(seeds, [4096], iteration=t) for t in range(3)]).reshape(12, -1)
     correlation = np.corrcoef(z) - np.eye(12)
     assert np.abs(correlation).max() < 5 / np.sqrt(4096)
+
+
+def test_bounded_chains_stay_in_their_box_and_reach_its_mean():
+    """f = 0 and a flat reference on [-1, 2]: the projected walk fills the box."""
+    x = tf.zeros((CHAINS, *SHAPE))
+    walk = langevin(
+        tf.zeros_like, x, noise.row_seeds(0, CHAINS), 200, 0.3, bounds=(-1.0, 2.0)
+    ).numpy()
+    assert walk.min() >= -1 and walk.max() <= 2
+    # The projection puts a little mass on the walls; by symmetry the mean stays the middle.
+    assert_moments(walk, 0.5, walk.var())

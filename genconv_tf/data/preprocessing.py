@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -29,6 +30,11 @@ class Preprocessing:
     def encode(self, media):
         """Media of any dtype to float32."""
         return (tf.cast(media, tf.float32) - tf.constant(self.mean, tf.float32)) / self.scale
+
+    def bounds(self):
+        """Least and largest x of each channel: arrays that broadcast to x."""
+        mean = np.asarray(self.mean, np.float32)
+        return (self.low - mean) / self.scale, (self.high - mean) / self.scale
 
     def decode(self, x):
         """float32 to media of `dtype`, clipped to [low, high]."""
