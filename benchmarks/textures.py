@@ -41,12 +41,12 @@ def learn(exemplar, folder, options):
 
 def judge(exemplar, folder, options):
     """Figures of fresh samples from the SavedModel, and the seconds that one of 256x256 takes."""
-    from genconv_tf.export import Sampler
+    from genconv_tf.export import ExportedModel
 
     exported = folder / "saved_model" / "1"
     if not exported.is_dir():
         genconv("export", folder / "run", "--output", exported)
-    model = Sampler(exported)
+    model = ExportedModel(exported)
     model.sample(1, size=256)
     start = time.perf_counter()
     model.sample(1, size=256)

@@ -14,6 +14,7 @@ def metadata(model, name, facts, hashes):
         "name": name,
         "rank": model.rank,
         "channels": model.channels,
+        "size": model.size,
         "receptive_field": model.finest.network.receptive_field(),
         "least_size": model.least_size(),
         "weights": model.count_params(),

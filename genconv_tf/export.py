@@ -42,7 +42,7 @@ def export(model, folder, replace=False):
         files.write_text(extra / presets.CARD, card.render(model, meta, []))
 
 
-class Sampler:
+class ExportedModel:
     """A SavedModel of `export`, loaded with TensorFlow alone.
 
     Args:
@@ -62,11 +62,12 @@ class Sampler:
             raise ValueError(f"Expected a whole SavedModel of genconv. Received: {folder} "
                              f"({line})") from None  # fmt: skip
 
-    def sample(self, num=1, size=256, seed=0, steps=0):
+    def sample(self, num=1, size=None, seed=0, steps=0):
         """As `GenerativeConvNet.sample`, and with the same result."""
         from genconv_tf import noise
 
         rank = self.metadata["rank"]
+        size = self.metadata["size"] if size is None else size
         size = (size,) * rank if isinstance(size, int) else tuple(size)
         if any(n < m for n, m in zip(size, self.metadata["least_size"])):
             least = tuple(self.metadata["least_size"])

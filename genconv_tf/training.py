@@ -106,7 +106,6 @@ def _stage(output, stage, config, below, data, quiet, sheets):
     checkpoint.save()
     if guard.message:
         raise Diverged(f"{guard.message}, kept in {folder}")
-    model.optimizer.finalize_variable_values(model.trainable_variables)
     return model
 
 

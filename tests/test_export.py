@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf.export import Sampler
+from genconv_tf.export import ExportedModel
 
 ALONE = """
 import sys
@@ -70,7 +70,7 @@ def test_every_signature_works_without_the_package(small, exported, tmp_path, ph
 
 
 def test_the_loaded_model_samples_as_the_keras_model(small, exported):
-    loaded = Sampler(exported)
+    loaded = ExportedModel(exported)
     expected = small.sample(2, size=(30, 41), seed=9)
     np.testing.assert_array_equal(loaded.sample(2, size=(30, 41), seed=9), expected)
     np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9), expected[:1])
@@ -90,10 +90,10 @@ def test_an_export_never_overwrites(small, exported):
 
 def test_a_damaged_or_missing_saved_model_is_refused(exported, tmp_path):
     with pytest.raises(ValueError, match="Expected a SavedModel"):
-        Sampler(tmp_path)
+        ExportedModel(tmp_path)
     (exported / "saved_model.pb").write_bytes(b"not a graph")
     with pytest.raises(ValueError, match="Expected a whole SavedModel"):
-        Sampler(exported)
+        ExportedModel(exported)
 
 
 def test_warm_up_requests_are_prediction_logs(exported):

@@ -79,11 +79,11 @@ def test_published_presets_are_whole_and_sample(name):
 
 @pytest.mark.parametrize("name", presets.names())
 def test_published_saved_models_sample_as_their_presets(name):
-    from genconv_tf.export import Sampler
+    from genconv_tf.export import ExportedModel
 
     exported = resource("saved_models") / name / "1"
     if not exported.is_dir():
         pytest.skip("its SavedModel is not shipped")
     expected = GenerativeConvNet.from_preset(name).sample(1, size=128, seed=3, steps=2)
-    received = Sampler(exported).sample(1, size=128, seed=3, steps=2)
+    received = ExportedModel(exported).sample(1, size=128, seed=3, steps=2)
     assert np.abs(received.astype(int) - expected).max() <= 1

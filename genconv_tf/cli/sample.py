@@ -29,9 +29,9 @@ def run(options):
 def load(name):
     """A model with `sample` and `recover` from a SavedModel, a preset folder or a preset's name."""
     if (pathlib.Path(name) / "saved_model.pb").is_file():
-        from genconv_tf.export import Sampler
+        from genconv_tf.export import ExportedModel
 
-        return Sampler(name)
+        return ExportedModel(name)
     from genconv_tf import GenerativeConvNet
 
     return GenerativeConvNet.from_preset(name)
