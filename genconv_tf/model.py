@@ -167,37 +167,50 @@ class GenerativeConvNet(keras.Model):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
         x = data[0] if isinstance(data, tuple) else data
         self.check_data(x.shape)
+        observed = pyramid.levels_of(x, self.levels)
+        chains = self.advance_chains(observed)
+        gradients, variables, rates = [], [], []
+        for i, network in enumerate(self.networks):
+            gap, gradient = ml.likelihood_gradient(
+                network, observed[i], chains[i], self.learning.normalise
+            )
+            gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
+            variables += network.trainable_variables
+            rates += self._rates(network, i)
+        ml.apply(self.optimizer, gradients, variables, rates)
+        return {
+            "energy_gap": gap,
+            "gradient": tf.linalg.global_norm(gradients),
+            "spread": tf.math.reduce_std(chains[-1]),
+            "range": tf.reduce_max([tf.reduce_max(tf.abs(chain)) for chain in chains]),
+        }
+
+    def advance_chains(self, observed):
+        """Run the chains of every level on, coarse to fine, restarting some of them.
+
+        Args:
+            observed: the data of every level, where the chains of contrastive divergence start.
+
+        Returns:
+            The chains of every level, `(chains, *spatial, channels)`.
+        """
         iteration = tf.cast(self.optimizer.iterations, tf.int32)
-        seeds = noise.row_seeds(self._replica_seed(), self.chains.states[0].shape[0], iteration)
+        states = self.chains.states
+        seeds = noise.row_seeds(self._replica_seed(), states[0].shape[0], iteration)
         restart = restarts(seeds, iteration, self.learning.rejuvenation)
-        chain, gaps, gradients, variables, rates = None, [], [], [], []
-        for i, (level, observed, state) in enumerate(
-            zip(self.levels, pyramid.levels_of(x, self.levels), self.chains.states)
-        ):
+        chains = []
+        for i, (level, state) in enumerate(zip(self.levels, states)):
             count, size = state.shape[0], state.shape[1:-1]
             row = noise.fold(seeds[:count], i)
             if self.learning.start == "data":
-                fresh = from_data(observed, count, size)
+                fresh = from_data(observed[i], count, size)
             else:
-                below = None if chain is None else chain[:count]
+                below = chains[-1][:count] if chains else None
                 fresh = level.start(row, size, self.channels, below)
             chain = level.langevin(rejuvenate(state, fresh, restart[:count]), row)
             state.assign(chain)
-            gap, gradient = ml.likelihood_gradient(
-                level.network, observed, chain, self.learning.normalise
-            )
-            gaps.append(gap)
-            gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
-            variables += level.network.trainable_variables
-            rates += self._rates(level.network, i)
-        ml.apply(self.optimizer, gradients, variables, rates)
-        states = self.chains.states
-        return {
-            "energy_gap": gaps[-1],
-            "gradient": tf.linalg.global_norm(gradients),
-            "spread": tf.math.reduce_std(chain),
-            "range": tf.reduce_max([tf.reduce_max(tf.abs(s)) for s in states]),
-        }
+            chains.append(chain)
+        return chains
 
     # -- sampling ----------------------------------------------------------------------------
 
