@@ -48,7 +48,7 @@ class DivergenceGuard(keras.callbacks.Callback):
     """Stop when the chains or the weights diverge, and go back to the last good state.
 
     Args:
-        limit: largest absolute value that a chain may have; the model's own by default.
+        limit: largest ratio of the chains' root mean square to the data's; the model's by default.
         every: updates between two copies of the state.
 
     After `fit`, `message` says what happened and what to change; it is `None` if all went well.
@@ -61,13 +61,17 @@ class DivergenceGuard(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         limit = self.limit or self.model.learning.limit
-        update, reach = updates_done(self.model), logs["range"]
+        update, reach = updates_done(self.model), logs["excess"]
         finite = all(np.isfinite(value) for value in logs.values())
         if finite and reach <= limit:
             if self.good is None or update % self.every == 0:
                 self.good = update, [v.numpy() for v in state(self.model)]
             return
-        what = f"chains reached {reach:.3g}, the limit is {limit:g}" if finite else "not finite"
+        what = (
+            f"chains {reach:.3g} times as large as the data, the limit is {limit:g}"
+            if finite
+            else "not finite"
+        )
         if self.good is not None:
             for variable, value in zip(state(self.model), self.good[1]):
                 variable.assign(value)
@@ -145,4 +149,4 @@ def updates_done(model):
 
 def _healthy(model, logs):
     values = list((logs or {}).values())
-    return all(np.isfinite(values)) and (logs or {}).get("range", 0) <= model.learning.limit
+    return all(np.isfinite(values)) and (logs or {}).get("excess", 0) <= model.learning.limit

@@ -33,7 +33,7 @@ class Learning:
         grow: whether layers are added one at a time from the bottom, all lower ones refined
             (the papers' Algorithm 1); else all are learned at once.
         grow_rate: factor on the learning rate at each added layer.
-        limit: chains whose largest absolute value exceeds this have diverged.
+        limit: chains whose root mean square exceeds that of the data by this factor have diverged.
     """
 
     updates: int = 700
@@ -48,7 +48,7 @@ class Learning:
     bias_rate: float = 1.0
     grow: bool = False
     grow_rate: float = 1.0
-    limit: float = 1000.0
+    limit: float = 4.0
 
     def __post_init__(self):
         if self.start not in CHAIN_STARTS:

@@ -182,7 +182,7 @@ class GenerativeConvNet(keras.Model):
             "energy_gap": gap,
             "gradient": tf.linalg.global_norm(gradients),
             "spread": tf.math.reduce_std(chains[-1]),
-            "range": tf.reduce_max([tf.reduce_max(tf.abs(chain)) for chain in chains]),
+            "excess": tf.reduce_max([_rms(c) / _rms(x) for c, x in zip(chains, observed)]),
         }
 
     def advance_chains(self, observed):
@@ -379,6 +379,10 @@ class GenerativeConvNet(keras.Model):
     def _replica_seed(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return self.seed + 7919 * tf.cast(replica, tf.int32)
+
+
+def _rms(x):
+    return tf.sqrt(tf.reduce_mean(tf.square(x)) + 1e-12)
 
 
 def _made(kind, value):

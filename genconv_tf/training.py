@@ -100,7 +100,8 @@ def _stage(output, stage, config, below, data, quiet, sheets):
     model.fit(
         batches,
         steps_per_epoch=left,
-        callbacks=[guard, checkpoint, sheet, log],
+        # A checkpoint comes last: what a killed run repeats is then written again, not left out.
+        callbacks=[guard, log, sheet, checkpoint],
         verbose=0 if quiet else 1,
     )
     checkpoint.save()

@@ -67,7 +67,7 @@ def test_levels_learn_from_averages_of_the_data(small):
 def test_fit_logs_and_moves_the_weights(small, photograph):
     before = small.networks[1].kernels[0].numpy()
     history = small.fit(data.images(photograph, size=32).repeat(), steps_per_epoch=3, verbose=0)
-    assert set(history.history) == {"energy_gap", "gradient", "spread", "range"}
+    assert set(history.history) == {"energy_gap", "gradient", "spread", "excess"}
     assert np.isfinite(list(history.history.values())).all()
     assert not np.array_equal(before, small.networks[1].kernels[0].numpy())
 
