@@ -1,6 +1,6 @@
 """Learn, judge and publish the presets that come with the package.
 
-    python benchmarks/publish.py [brick grass gravel] --runs DIR [--vgg FILE]
+    python benchmarks/publish.py [grass gravel] --runs DIR [--vgg FILE]
 
 For each of scikit-image's CC0 textures: `genconv train texture`, a SavedModel, figures of fresh
 samples from it, and the preset with its card under `saved_models/`. Then the index of checksums and
@@ -23,7 +23,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "saved_models"
 SIZE = 256
 SOURCES = {
-    "brick": "skimage.data.brick, from Bricks25 of CC0Textures, scaled to 256x256",
     "grass": "skimage.data.grass, from Grass-01 by linolafett, DeviantArt, scaled to 256x256",
     "gravel": "skimage.data.gravel, from Gravel04 of CC0Textures, scaled to 256x256",
 }
@@ -74,7 +73,7 @@ def main():
     options.runs.mkdir(parents=True, exist_ok=True)
     rows = [publish(name, options.runs, options.vgg, options.updates) for name in options.names]
     presets.write_index(PUBLISHED)
-    if len(rows) == 3:
+    if len(rows) == len(SOURCES):
         gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)
         (ROOT / "docs" / "images").mkdir(parents=True, exist_ok=True)
         page = np.concatenate([part for row in rows for part in (row, gap)][:-1])

@@ -33,6 +33,10 @@ class Learning:
         grow: whether layers are added one at a time from the bottom, all lower ones refined
             (the papers' Algorithm 1); else all are learned at once.
         grow_rate: factor on the learning rate at each added layer.
+        contrast: share, between 0 and 1, of negative samples that are one Langevin step from the
+            data (contrastive divergence) instead of chains. They hold the reconstruction B(x) near
+            x at the data, as a penalty on the gradient would, so that f cannot become steeper
+            there than the few steps of a chain can follow.
         limit: chains whose root mean square exceeds that of the data by this factor have diverged.
     """
 
@@ -48,6 +52,7 @@ class Learning:
     bias_rate: float = 1.0
     grow: bool = False
     grow_rate: float = 1.0
+    contrast: float = 0.0
     limit: float = 4.0
 
     def __post_init__(self):
@@ -57,8 +62,9 @@ class Learning:
             raise ValueError(
                 f"Expected normalise of {NORMALISATIONS}. Received: {self.normalise!r}"
             )
-        if not 0 <= self.rejuvenation <= 1:
-            raise ValueError(f"Expected a probability. Received: rejuvenation={self.rejuvenation}")
+        for name in ("rejuvenation", "contrast"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"Expected a share. Received: {name}={getattr(self, name)}")
         if not isinstance(self.updates, int) or self.updates < 1:
             raise ValueError(f"Expected updates >= 1. Received: {self.updates!r}")
         for name in ("chains", "chain_size", "level_rates"):
@@ -83,7 +89,7 @@ class Learning:
         return optimizer
 
 
-def likelihood_gradient(network, data, chains, normalise="top"):
+def likelihood_gradient(network, data, chains, normalise="top", near=None, contrast=0.0):
     """Gradient of the negative log-likelihood, estimated from data and chains (GCN eq. 21).
 
     Args:
@@ -92,12 +98,14 @@ def likelihood_gradient(network, data, chains, normalise="top"):
             `"valid"`: a photograph does not go on at its opposite side.
         chains: `(chains, *spatial, channels)`, of any number and size.
         normalise: see `Learning`.
+        near: signals like `data`, one Langevin step from it, and
+        contrast: their share among the negative samples.
 
     Returns:
         The energy gap, the mean of f over data minus that over chains (per position, unless
         `normalise` is `"none"`), and one gradient per trainable weight.
     """
-    observed = "valid" if network.boundary == "torus" else network.boundary
+    observed = network.data_boundary
     count_data = network.layer_positions(data.shape[1:-1], observed)
     count_chains = network.layer_positions(chains.shape[1:-1])
     with tf.GradientTape() as tape:
@@ -108,6 +116,11 @@ def likelihood_gradient(network, data, chains, normalise="top"):
             f_chains /= count_chains[-1]
         gap = f_data - f_chains
         loss = -gap
+        if near is not None:
+            f_near = tf.reduce_mean(network(near, boundary=observed))
+            if normalise != "none":
+                f_near /= count_data[-1]
+            loss = (1 - contrast) * loss + contrast * (f_near - f_data)
     weights = [w.value for w in network.trainable_variables]
     gradients = tape.gradient(loss, weights)
     if normalise == "layer":

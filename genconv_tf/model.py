@@ -171,8 +171,14 @@ class GenerativeConvNet(keras.Model):
         chains = self.advance_chains(observed)
         gradients, variables, rates = [], [], []
         for i, network in enumerate(self.networks):
+            near = self._near(i, observed[i]) if self.learning.contrast else None
             gap, gradient = ml.likelihood_gradient(
-                network, observed[i], chains[i], self.learning.normalise
+                network,
+                observed[i],
+                chains[i],
+                self.learning.normalise,
+                near,
+                self.learning.contrast,
             )
             gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
             variables += network.trainable_variables
@@ -358,7 +364,7 @@ class GenerativeConvNet(keras.Model):
                 f"Received: {tuple(shape)}"
             )
         for level in self.levels:
-            edge = "valid" if level.network.boundary == "torus" else level.network.boundary
+            edge = level.network.data_boundary
             have = [n // f for n, f in zip(shape[1:-1], level.factor)]
             need = level.network.least_size(edge)
             if any(n < m for n, m in zip(have, need)):
@@ -375,6 +381,12 @@ class GenerativeConvNet(keras.Model):
             rate[kernel.path] = level * spec.learning_rate
             rate[bias.path] = level * spec.learning_rate * self.learning.bias_rate
         return [rate[v.path] for v in network.trainable_variables]
+
+    def _near(self, i, observed):
+        """Signals one Langevin step from what level i observes."""
+        iteration = tf.cast(self.optimizer.iterations, tf.int32)
+        seeds = noise.row_seeds(self._replica_seed(), tf.shape(observed)[0], iteration)
+        return pyramid.near_data(self.levels[i], observed, noise.fold(seeds, i))
 
     def _replica_seed(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group

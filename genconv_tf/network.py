@@ -117,6 +117,11 @@ class ScoringNetwork(keras.layers.Layer):
         top = self.responses(x, boundary)[-1]
         return tf.reduce_sum(tf.cast(top, self.variable_dtype), range(1, self.rank + 2))
 
+    @property
+    def data_boundary(self):
+        """The boundary of observed signals: a photograph does not go on at its opposite side."""
+        return "valid" if self.boundary == "torus" else self.boundary
+
     def responses(self, x, boundary=None):
         """Responses of every layer, bottom up: a list of `(batch, *positions, filters)`."""
         boundary = boundary or self.boundary
