@@ -59,6 +59,6 @@ setup(
             "tensorflow-datasets>=4.9",
             "wheel",
         ],
-        "bench": ["tensorflow-probability>=0.25", "torch>=2.5"],
+        "bench": ["tensorflow-probability>=0.25", "tf-keras>=2.19", "torch>=2.5"],
     },
 )
