@@ -108,6 +108,14 @@ def test_a_mistake_is_answered_in_one_line(words, message, picture, tmp_path, ca
     assert not (tmp_path / "out").exists()
 
 
+def test_a_mistake_is_one_line_in_a_terminal_too(tmp_path):
+    """Of the whole process: TensorFlow's own words included."""
+    command = [sys.executable, "-m", "genconv_tf.cli.main", "sample", "nothing", "--output", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("genconv: Expected a preset") and done.stderr.count("\n") == 1
+
+
 def test_a_full_disk_is_answered_in_one_line(run_folder, tmp_path, monkeypatch, capsys):
     def full(self, *args, **kwargs):
         raise OSError(28, "No space left on device", str(tmp_path))

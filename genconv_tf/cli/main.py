@@ -18,6 +18,8 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_CPP_MAX_VLOG_LEVEL", "-1")
     try:
+        if options.command != "list":
+            _import_tensorflow_quietly()
         command = importlib.import_module(f"genconv_tf.cli.{options.command}")
         command.run(options)
     except KeyboardInterrupt:
@@ -81,6 +83,18 @@ def parser():
 def entry():
     """What the installed command `genconv` runs."""
     sys.exit(main())
+
+
+def _import_tensorflow_quietly():
+    """TensorFlow speaks of oneDNN on standard error while it is imported, at any log level."""
+    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(spoken, 2)
+        os.close(spoken)
+        os.close(nowhere)
 
 
 class _Parser(argparse.ArgumentParser):
