@@ -1,6 +1,7 @@
 """The whole way in one command: `python -m genconv_tf.demo --output DIR`."""
 
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def main():
     if not exported.exists():
         _genconv("export", run, "--output", exported)
     alone = folder / "from_saved_model.png"
-    subprocess.run([sys.executable, "-c", _ALONE, exported, alone], check=True)
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, "-c", _ALONE, exported, alone], check=True, env=quiet)
     print(f"""
 The exemplar                          {exemplar}
 Fresh samples of another size         {folder / "samples"}
