@@ -97,7 +97,7 @@ class GenerativeConvNet(keras.Model):
                 network,
                 self.reference,
                 tuple(f ** (levels - 1 - i) for f in factor),
-                pyramid.Sampler(**_one_level(dataclasses.asdict(self.sampler), i, levels)),
+                pyramid.Sampler(**pyramid.one_level(dataclasses.asdict(self.sampler), i, levels)),
                 self.preprocessing.bounds(),
             )
             for i, network in enumerate(self.networks)
@@ -399,15 +399,3 @@ def _rms(x):
 
 def _made(kind, value):
     return value if isinstance(value, kind) else kind(**(value or {}))
-
-
-def _one_level(settings, i, levels):
-    """The settings of level i: a list has one value for each level."""
-    chosen = {}
-    for name, value in settings.items():
-        if isinstance(value, (tuple, list)):
-            if len(value) != levels:
-                raise ValueError(f"Expected {levels} values of {name}. Received: {value}")
-            value = value[i]
-        chosen[name] = value
-    return chosen

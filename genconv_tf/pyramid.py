@@ -184,3 +184,15 @@ def downsample_to_multiple(x, factor):
 def levels_of(data, levels):
     """What every level learns from: `data` averaged down, coarse to fine."""
     return [downsample(data, level.factor) for level in levels]
+
+
+def one_level(settings, i, levels):
+    """The settings of level i: a list has one value for each level."""
+    chosen = {}
+    for name, value in settings.items():
+        if isinstance(value, (tuple, list)):
+            if len(value) != levels:
+                raise ValueError(f"Expected {levels} values of {name}. Received: {value}")
+            value = value[i]
+        chosen[name] = value
+    return chosen
