@@ -78,6 +78,11 @@ def positions(length, size, stride, boundary, padding=0):
     return -(-length // stride)
 
 
+def wrapped_before(size, stride):
+    """Samples that a torus of a multiple of `stride` puts before its first one."""
+    return max(size - stride, 0) // 2
+
+
 def _fold_axes(x, counts, strides, lead):
     """Split every spatial axis into (count, stride) and move the strides behind the counts."""
     rank = len(counts)

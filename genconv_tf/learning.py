@@ -28,15 +28,14 @@ class Learning:
         normalise: `"top"` divides f by the number of positions of its top layer, `"layer"` the
             gradient of each layer by that layer's positions (the papers' code), `"none"` neither.
         clip: a gradient with a larger absolute entry is rescaled to this one; `None` for never.
-        level_rates: factor on the steps of each level.
+        level_rates: factor on the steps of the weights; a list gives each level its own.
         bias_rate: factor on the steps of the biases.
         grow: whether layers are added one at a time from the bottom, all lower ones refined
             (the papers' Algorithm 1); else all are learned at once.
         grow_rate: factor on the learning rate at each added layer.
-        contrast: share, between 0 and 1, of negative samples that are one Langevin step from the
-            data (contrastive divergence) instead of chains. They hold the reconstruction B(x) near
-            x at the data, as a penalty on the gradient would, so that f cannot become steeper
-            there than the few steps of a chain can follow.
+        gradient_penalty: weight of the penalty on the gradient of log p at data and chains (see
+            `genconv_tf.penalty`), beside the energy gap; a list gives each level its own.
+        gradient_margin: what this penalty leaves free.
         limit: chains whose root mean square exceeds that of the data by this factor have diverged.
     """
 
@@ -48,11 +47,12 @@ class Learning:
     optimizer: dict = dataclasses.field(default_factory=lambda: {"name": "adam"})
     normalise: str = "top"
     clip: float | None = None
-    level_rates: tuple | None = None
+    level_rates: float | tuple = 1.0
     bias_rate: float = 1.0
     grow: bool = False
     grow_rate: float = 1.0
-    contrast: float = 0.0
+    gradient_penalty: float | tuple = 0.0
+    gradient_margin: float = 0.0
     limit: float = 4.0
 
     def __post_init__(self):
@@ -62,14 +62,17 @@ class Learning:
             raise ValueError(
                 f"Expected normalise of {NORMALISATIONS}. Received: {self.normalise!r}"
             )
-        for name in ("rejuvenation", "contrast"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"Expected a share. Received: {name}={getattr(self, name)}")
+        if not 0 <= self.rejuvenation <= 1:
+            raise ValueError(f"Expected a probability. Received: rejuvenation={self.rejuvenation}")
         if not isinstance(self.updates, int) or self.updates < 1:
             raise ValueError(f"Expected updates >= 1. Received: {self.updates!r}")
-        for name in ("chains", "chain_size", "level_rates"):
+        for name in ("chains", "chain_size", "level_rates", "gradient_penalty"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        weights = self.gradient_penalty
+        for weight in weights if isinstance(weights, tuple) else (weights,):
+            if isinstance(weight, bool) or not weight >= 0:
+                raise ValueError(f"Expected gradient_penalty >= 0. Received: {weights!r}")
         for count in self.chains if isinstance(self.chains, tuple) else (self.chains,):
             if not isinstance(count, int) or count < 1:
                 raise ValueError(f"Expected at least one chain. Received: chains={self.chains!r}")
@@ -89,7 +92,7 @@ class Learning:
         return optimizer
 
 
-def likelihood_gradient(network, data, chains, normalise="top", near=None, contrast=0.0):
+def likelihood_gradient(network, data, chains, normalise="top"):
     """Gradient of the negative log-likelihood, estimated from data and chains (GCN eq. 21).
 
     Args:
@@ -98,8 +101,6 @@ def likelihood_gradient(network, data, chains, normalise="top", near=None, contr
             `"valid"`: a photograph does not go on at its opposite side.
         chains: `(chains, *spatial, channels)`, of any number and size.
         normalise: see `Learning`.
-        near: signals like `data`, one Langevin step from it, and
-        contrast: their share among the negative samples.
 
     Returns:
         The energy gap, the mean of f over data minus that over chains (per position, unless
@@ -116,11 +117,6 @@ def likelihood_gradient(network, data, chains, normalise="top", near=None, contr
             f_chains /= count_chains[-1]
         gap = f_data - f_chains
         loss = -gap
-        if near is not None:
-            f_near = tf.reduce_mean(network(near, boundary=observed))
-            if normalise != "none":
-                f_near /= count_data[-1]
-            loss = (1 - contrast) * loss + contrast * (f_near - f_data)
     weights = [w.value for w in network.trainable_variables]
     gradients = tape.gradient(loss, weights)
     if normalise == "layer":
@@ -140,6 +136,15 @@ def clip_largest(gradient, largest):
         return gradient
     peak = tf.reduce_max(tf.abs(gradient))
     return gradient * tf.minimum(1.0, largest / tf.maximum(peak, 1e-30))
+
+
+def rates(network, level_rate=1.0, bias_rate=1.0):
+    """Factor on the step of each trainable weight of `network`: level, layer, bias."""
+    factor = {}
+    for spec, kernel, bias in zip(network.specs, network.kernels, network.biases):
+        factor[kernel.path] = level_rate * spec.learning_rate
+        factor[bias.path] = level_rate * spec.learning_rate * bias_rate
+    return [factor[v.path] for v in network.trainable_variables]
 
 
 def apply(optimizer, gradients, variables, rates):

@@ -12,6 +12,7 @@ from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.network import ScoringNetwork
+from genconv_tf.penalty import gradient_penalty
 
 
 @keras.saving.register_keras_serializable("genconv_tf")
@@ -143,10 +144,7 @@ class GenerativeConvNet(keras.Model):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
         size = self.learning.chain_size or data_size or self.size
         size = (size,) * self.rank if isinstance(size, int) else tuple(size)
-        counts = self.learning.chains
-        counts = counts if isinstance(counts, tuple) else (counts,) * len(self.levels)
-        if len(counts) != len(self.levels):
-            raise ValueError(f"Expected chains for {len(self.levels)} levels. Received: {counts}")
+        counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
             [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)]
         )
@@ -170,19 +168,19 @@ class GenerativeConvNet(keras.Model):
         observed = pyramid.levels_of(x, self.levels)
         chains = self.advance_chains(observed)
         gradients, variables, rates = [], [], []
+        weights = pyramid.per_level(self.learning.gradient_penalty, len(self.levels))
+        level_rates = pyramid.per_level(self.learning.level_rates, len(self.levels))
         for i, network in enumerate(self.networks):
-            near = self._near(i, observed[i]) if self.learning.contrast else None
             gap, gradient = ml.likelihood_gradient(
-                network,
-                observed[i],
-                chains[i],
-                self.learning.normalise,
-                near,
-                self.learning.contrast,
+                network, observed[i], chains[i], self.learning.normalise
             )
+            if weights[i]:
+                gradient = self._penalised(
+                    gradient, network, weights[i], (observed[i], chains[i]), i
+                )
             gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
             variables += network.trainable_variables
-            rates += self._rates(network, i)
+            rates += ml.rates(network, level_rates[i], self.learning.bias_rate)
         ml.apply(self.optimizer, gradients, variables, rates)
         return {
             "energy_gap": gap,
@@ -374,19 +372,16 @@ class GenerativeConvNet(keras.Model):
                     f"Received: {tuple(shape[1:-1])}"
                 )
 
-    def _rates(self, network, i):
-        level = self.learning.level_rates[i] if self.learning.level_rates else 1.0
-        rate = {}
-        for spec, kernel, bias in zip(network.specs, network.kernels, network.biases):
-            rate[kernel.path] = level * spec.learning_rate
-            rate[bias.path] = level * spec.learning_rate * self.learning.bias_rate
-        return [rate[v.path] for v in network.trainable_variables]
-
-    def _near(self, i, observed):
-        """Signals one Langevin step from what level i observes."""
+    def _penalised(self, gradient, network, weight, signals, i):
+        """Add the gradient penalty at each of `signals`: the data and the chains of level i."""
         iteration = tf.cast(self.optimizer.iterations, tf.int32)
-        seeds = noise.row_seeds(self._replica_seed(), tf.shape(observed)[0], iteration)
-        return pyramid.near_data(self.levels[i], observed, noise.fold(seeds, i))
+        seeds = noise.fold(noise.row_seeds(self._replica_seed(), 1, iteration), i)
+        for x in signals:
+            _, steep = gradient_penalty(
+                network, self.reference, x, seeds, self.learning.gradient_margin
+            )
+            gradient = [g if s is None else g + weight * s for g, s in zip(gradient, steep)]
+        return gradient
 
     def _replica_seed(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group

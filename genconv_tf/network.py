@@ -60,7 +60,7 @@ class ScoringNetwork(keras.layers.Layer):
 
     Call arguments:
         x: `(batch, *spatial, channels)` float32.
-        boundary: overrides the network's own.
+        boundary: overrides the network's own; one word, or one for each axis.
 
     Returns:
         `(batch,)`, float32 where the convolutions are bfloat16.
@@ -204,7 +204,8 @@ class ScoringNetwork(keras.layers.Layer):
 
     def _boundaries(self, spec, boundary):
         """Along each axis; a kernel that covers the axis has nothing to wrap or to pad."""
-        return tuple("valid" if k == "full" else boundary for k in spec.kernels(self.rank))
+        each = _per_axis(boundary, self.rank, "boundary")
+        return tuple("valid" if k == "full" else b for k, b in zip(spec.kernels(self.rank), each))
 
 
 def _frozen(value, name, allow_full=False):

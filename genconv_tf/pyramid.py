@@ -10,8 +10,9 @@ import dataclasses
 import tensorflow as tf
 
 from genconv_tf import noise
-from genconv_tf.energy import Reference, log_density_gradient
-from genconv_tf.langevin import langevin, step
+from genconv_tf.blocks import score_gradient_in_blocks
+from genconv_tf.energy import Reference
+from genconv_tf.langevin import langevin
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.resample import downsample, upsample
 
@@ -79,7 +80,7 @@ class Level:
 
     def gradient(self, x):
         """∂ log p / ∂x."""
-        return log_density_gradient(self.network, self.reference, x)
+        return score_gradient_in_blocks(self.network, x) - self.reference.pull(x)
 
     def start(self, seeds, size, channels, below=None):
         """Chains to start from: `(batch, *size, channels)`.
@@ -112,31 +113,6 @@ class Level:
             temperature = (temperature, s.final_temperature)
         bounds = self.bounds if s.bounded else None
         return langevin(self.gradient, x, seeds, steps, step_size, temperature, mask, bounds)
-
-
-def near_data(level, x, seeds):
-    """One Langevin step from observed signals, away from their edges.
-
-    Args:
-        level: a `Level`.
-        x: `(batch, *spatial, channels)`.
-        seeds: `(batch, 2)` int32.
-    """
-
-    def f(x):
-        return level.network(x, boundary=level.network.data_boundary)
-
-    gradient = log_density_gradient(f, level.reference, x)
-    z = noise.normal(seeds, tf.shape(x)[1:], iteration=-3)
-    moved = step(x, gradient, level.sampler.step_size, level.sampler.temperature, z)
-    # Near an edge of valid positions the filters see only a part of what surrounds a sample.
-    inside = tf.ones([1, *x.shape[1:]])
-    for axis, extent in enumerate(level.network.receptive_field(), start=1):
-        if extent is not None:
-            away = tf.minimum(tf.range(x.shape[axis]), tf.range(x.shape[axis])[::-1])
-            column = tf.reshape(away >= extent - 1, [-1] + [1] * (x.shape.rank - 1 - axis))
-            inside *= tf.cast(column, tf.float32)
-    return x + inside * (moved - x)
 
 
 def generate(levels, seeds, size, channels, steps=None, known=None, mask=None):
@@ -196,3 +172,12 @@ def one_level(settings, i, levels):
             value = value[i]
         chosen[name] = value
     return chosen
+
+
+def per_level(value, levels):
+    """One value for each of `levels`: those of a tuple, or the same for all."""
+    if not isinstance(value, tuple):
+        return (value,) * levels
+    if len(value) != levels:
+        raise ValueError(f"Expected one value or {levels}, one for each level. Received: {value}")
+    return value

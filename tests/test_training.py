@@ -1,5 +1,6 @@
 """Growth, divergence, and that an interrupted run ends with the same bytes."""
 
+import resource
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from genconv_tf import callbacks, data, files, training
+from genconv_tf.cli.main import main
 from genconv_tf.model import GenerativeConvNet
 from genconv_tf.presets import WEIGHTS
 
@@ -55,30 +57,47 @@ def test_a_run_interrupted_and_resumed_ends_with_the_same_bytes(
     assert [row.split(",")[0] for row in rows] == ["update", *map(str, range(1, 7))]
 
 
-def test_a_killed_run_resumes(recipe, picture, tmp_path):
-    """SIGKILL as soon as there is a checkpoint."""
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "genconv_tf.cli.main", "train", recipe, picture, "--size",
-               "32", "--output", run, "--quiet", "--updates", "4000"]  # fmt: skip
+def checkpointing_always(*words):
+    """A command of its own process, with a checkpoint after every update."""
     program = (
         "import sys, genconv_tf.callbacks as c; c.Checkpoint.__init__.__defaults__ = (0,);"
         "from genconv_tf.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
-    process = subprocess.Popen([sys.executable, "-c", program, *command[3:]])
-    state = run / "training" / "stage_1" / "checkpoint"
+    return [sys.executable, "-c", program, *map(str, words)]
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(recipe, picture, tmp_path):
+    """SIGKILL, which no handler sees, some time after the first checkpoint."""
+    words = ["train", recipe, picture, "--size", "32", "--quiet", "--updates", "150"]
+    process = subprocess.Popen(checkpointing_always(*words, "--output", tmp_path / "killed"))
+    state = tmp_path / "killed" / "training" / "stage_1" / "checkpoint"
     deadline = time.monotonic() + 120
     while not state.is_file() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.05)
-    time.sleep(0.5)
+        time.sleep(0.01)
+    time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    dataset = data.images(picture, size=32)
-    model = GenerativeConvNet.from_recipe(recipe, dataset)
-    model.compile()
-    model.build_chains((32, 32))
-    model.optimizer.build(model.trainable_variables)
-    done = callbacks.Checkpoint(run / "training" / "stage_1").restore(model)
-    assert 0 < done < 4000
+    assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+    assert not (tmp_path / "killed" / "preset").exists()
+    assert main([*map(str, words), "--output", str(tmp_path / "killed"), "--resume"]) == 0
+    assert main([*map(str, words), "--output", str(tmp_path / "whole")]) == 0
+    hashes = [files.sha256(tmp_path / run / "preset" / WEIGHTS) for run in ("killed", "whole")]
+    assert hashes[0] == hashes[1]
+
+
+def test_a_disk_that_fills_up_during_training_ends_it_in_one_line(recipe, picture, tmp_path):
+    """No file may grow beyond 1,000 bytes, of which a checkpoint has more."""
+    words = ["train", recipe, picture, "--size", "32", "--quiet", "--output", tmp_path / "run"]
+    done = subprocess.run(
+        checkpointing_always(*words),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"genconv: {tmp_path}") and last.endswith("File too large"), last
+    assert not (tmp_path / "run" / "preset").exists()
 
 
 def test_layers_are_grown_and_lower_ones_kept_and_refined(recipe, dataset, tmp_path):

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 
 import genconv_tf
@@ -26,6 +27,12 @@ def main(argv=None):
         return _fail("interrupted")
     except (ValueError, OSError) as error:
         return _fail(_line(error))
+    except Exception as error:
+        # A file that TensorFlow itself cannot write, as on a full disk.
+        tensorflow = sys.modules.get("tensorflow")
+        if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+            raise
+        return _fail(re.sub(r"{{.*?}} ?| ?\[Op:.*?\]", "", _line(error)))
     return 0
 
 
