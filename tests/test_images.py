@@ -7,7 +7,7 @@ from PIL import Image
 
 from genconv_tf.data import images
 from genconv_tf.data.decode import read_image, write_image
-from genconv_tf.data.images import find_images
+from genconv_tf.data.sources import find_files
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tiff", "a.webp"])
@@ -97,9 +97,9 @@ def test_sources_are_files_folders_patterns_and_arrays(tmp_path, photograph):
     assert next(iter(images(photograph))).shape[0] == 1
     assert len(list(images(paths, batch=2))) == 1
     with pytest.raises(ValueError, match="nothing there"):
-        find_images(tmp_path / "missing")
+        find_files(tmp_path / "missing", (".png",), "an image file")
     with pytest.raises(ValueError, match="Received: none"):
-        find_images([])
+        find_files([], (".png",), "an image file")
 
 
 def test_images_come_to_one_size(photograph):

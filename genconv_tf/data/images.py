@@ -1,13 +1,11 @@
 """Images on `tf.data`: from files, folders, globs, arrays and TFDS names."""
 
-import glob
-import os
-
 import numpy as np
 import tensorflow as tf
 
 from genconv_tf.data.decode import EXTENSIONS, read_image
 from genconv_tf.data.preprocessing import Preprocessing
+from genconv_tf.data.sources import find_files, from_tfds
 
 
 def images(
@@ -47,11 +45,11 @@ def images(
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
     if isinstance(source, str) and source.startswith("tfds:"):
-        raw, first = _from_tfds(source[5:], split, feature)
+        raw, first = from_tfds(source[5:], split, feature)
         batch, count = batch or 16, None
     else:
         arrays = _from_array(source) if _is_array(source) else None
-        paths = None if arrays is not None else find_images(source)
+        paths = None if arrays is not None else find_files(source, EXTENSIONS, "an image file")
         first = arrays[0] if arrays is not None else read_image(paths[0])
         count = len(arrays if arrays is not None else paths)
         batch = min(batch or count, count)
@@ -60,10 +58,12 @@ def images(
         else:
             raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
     size = tuple(size or first.shape[:2])
-    preprocessing = Preprocessing(mean=_mean_colour(mean, first, raw, count))
+    # A thousand images tell the mean colour of a large dataset well enough.
+    many = raw.take(1000).as_numpy_iterator()
+    preprocessing = Preprocessing(mean=mean_colour(mean, [first] if count == 1 else many))
 
     def prepare(index, image):
-        image = _to_size(image, size, crop, (seed, index))
+        image = to_size(image, size, crop, (seed, index))
         return preprocessing.encode(tf.ensure_shape(image, (*size, 3)))
 
     dataset = raw.enumerate().map(lambda i, image: prepare(tf.cast(i, tf.int32), image))
@@ -73,27 +73,6 @@ def images(
     dataset = dataset.prefetch(1)
     dataset.preprocessing = preprocessing
     return dataset
-
-
-def find_images(source):
-    """The image files that `source` names, sorted: files, folders and glob patterns."""
-    sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
-    paths = []
-    for each in map(os.fspath, sources):
-        if os.path.isdir(each):
-            inside = sorted(glob.glob(os.path.join(glob.escape(each), "*")))
-            found = [p for p in inside if p.lower().endswith(EXTENSIONS)]
-        elif os.path.exists(each):
-            found = [each]
-        else:
-            found = sorted(glob.glob(each, recursive=True))
-        if not found:
-            raise ValueError(f"Expected an image file, folder or pattern. Received: {each} "
-                             "(nothing there)")  # fmt: skip
-        paths += found
-    if not paths:
-        raise ValueError("Expected at least one image. Received: none")
-    return paths
 
 
 def _decode(path):
@@ -117,33 +96,21 @@ def _from_array(source):
     return array
 
 
-def _from_tfds(name, split, feature):
-    import tensorflow_datasets as tfds
-
-    dataset, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
-    if feature not in info.features:
-        raise ValueError(f"Expected a feature of {sorted(info.features)}. Received: {feature!r}")
-    dataset = dataset.map(lambda example: example[feature])
-    return dataset, next(iter(dataset)).numpy()
-
-
-def _mean_colour(mean, first, raw, count):
+def mean_colour(mean, media):
+    """Three numbers: `"colour"` is the mean colour of `media`, `"none"` black."""
     if isinstance(mean, str) and mean == "none":
         return (0.0, 0.0, 0.0)
     if not isinstance(mean, str):
         return tuple(float(m) for m in mean)
     if mean != "colour":
         raise ValueError(f'Expected mean "colour", "none" or three numbers. Received: {mean!r}')
-    if count == 1:
-        colours = [first.mean((0, 1))]
-    else:
-        # A thousand images tell the mean colour of a large dataset well enough.
-        colours = [image.mean((0, 1)) for image in raw.take(1000).as_numpy_iterator()]
+    colours = [one.mean(tuple(range(one.ndim - 1))) for one in media]
     # Two decimals lose nothing visible, and keep configurations readable.
     return tuple(round(float(c), 2) for c in np.mean(colours, axis=0))
 
 
-def _to_size(image, size, crop, seed):
+def to_size(image, size, crop="resize", seed=None):
+    """An image `(height, width, 3)` scaled or cut to `size`; see `images`."""
     shape = tf.shape(image)[:2]
     if crop == "none":
         return image

@@ -1,0 +1,125 @@
+"""Sounds on `tf.data`: from files, folders, globs, arrays and TFDS names; and back to WAV."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf.data.preprocessing import Preprocessing
+from genconv_tf.data.sources import find_files, from_tfds
+
+EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
+RATE = 11025  # Hz, the papers'
+
+
+def sounds(
+    source,
+    seconds=None,
+    rate=RATE,
+    start=0.0,
+    batch=None,
+    mean="own",
+    scale=1 / 127.5,
+    split="train",
+    feature="audio",
+):
+    """Sounds as a `tf.data.Dataset` of `(batch, samples, 1)` float32.
+
+    Mono, resampled to `rate`, in [-1, 1] less the mean, in units of `scale`. The dataset knows how
+    to undo it, `dataset.preprocessing.decode(x)`, and its rate, `dataset.rate`.
+
+    Args:
+        source: a sound file (WAV of any depth, FLAC, OGG, MP3), a list of them, a folder, a glob
+            pattern, an array `(samples,)` or `(count, samples)` in [-1, 1] at `rate`, or
+            `"tfds:NAME"`.
+        seconds: length of each; `None` for that of the shortest.
+        rate: samples a second.
+        start: seconds to skip.
+        batch: sounds in a batch; `None` for all of them, and 16 for TFDS.
+        mean: `"own"` subtracts the mean of all sounds, a number itself.
+        scale: amplitude of one unit of x. The default gives sounds the range of pixels, for which
+            a Langevin step of 0.3 and a reference of standard deviation 1 are meant.
+        split, feature: of a TFDS name, whose sounds are integers at the rate of its builder.
+
+    Raises:
+        ValueError: nothing is found, or a file does not decode or is shorter than asked for.
+    """
+    if not rate > 0 or not scale > 0 or not start >= 0:
+        raise ValueError("Expected a positive rate and scale and a start >= 0. "
+                         f"Received: {rate}, {scale}, {start}")  # fmt: skip
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"Expected a positive length in seconds. Received: {seconds}")
+    skip = round(start * rate)
+    if isinstance(source, str) and source.startswith("tfds:"):
+        waves, batch = _waves_of_tfds(source[5:], split, feature), batch or 16
+    elif isinstance(source, np.ndarray) or tf.is_tensor(source):
+        waves = _waves_of_array(source)
+    else:
+        waves = [read_sound(p, rate) for p in find_files(source, EXTENSIONS, "a sound file")]
+    shortest = min(len(wave) for wave in waves) - skip
+    samples = shortest if seconds is None else round(seconds * rate)
+    if not 1 <= samples <= shortest:
+        raise ValueError(
+            f"Expected sounds of at least {samples / rate:.3g} s after {start:g} s. "
+            f"Received: one of {(shortest + skip) / rate:.3g} s"
+        )
+    cut = np.stack([wave[skip : skip + samples] for wave in waves])[..., None]
+    mean = round(float(cut.mean()), 6) if mean == "own" else float(mean)
+    preprocessing = Preprocessing(mean=mean, scale=scale, low=-1.0, high=1.0, dtype="float32")
+    batch = min(batch or len(cut), len(cut))
+    dataset = tf.data.Dataset.from_tensor_slices(cut).map(preprocessing.encode)
+    dataset = dataset.batch(batch, drop_remainder=True).cache().prefetch(1)
+    dataset.preprocessing, dataset.rate = preprocessing, rate
+    return dataset
+
+
+def read_sound(path, rate=RATE):
+    """Decode a sound file: `(samples,)` float32 in [-1, 1], mono, at `rate` (in Hz).
+
+    Raises:
+        ValueError: the file is missing, no sound, truncated, or empty.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise ValueError(f"Expected a sound file. Received: {path} (no such file)")
+    try:
+        import librosa
+        import soundfile
+    except ImportError:
+        message = "Expected librosa for sounds: pip install 'genconv-tf[sound]'"
+        raise ValueError(message) from None
+    try:
+        wave, own = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise ValueError(f"Expected a sound. Received: {path} ({error})") from None
+    if not len(wave) or not np.isfinite(wave).all():
+        raise ValueError(f"Expected a sound of finite samples. Received: {path}")
+    mono = wave.mean(axis=1)
+    return np.clip(librosa.resample(mono, orig_sr=own, target_sr=rate), -1.0, 1.0)
+
+
+def write_sound(path, wave, rate=RATE):
+    """Write `(samples,)` or `(samples, 1)` in [-1, 1] as 16-bit WAV, whole or not at all."""
+    import soundfile
+
+    partial = f"{path}.part"
+    soundfile.write(partial, np.asarray(wave).reshape(-1), rate, subtype="PCM_16", format="WAV")
+    os.replace(partial, path)
+
+
+def _waves_of_array(source):
+    array = np.asarray(source, np.float32)
+    array = array[None] if array.ndim == 1 else array
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"Expected (samples,) or (count, samples). Received: {np.shape(source)}")
+    if not np.isfinite(array).all() or np.abs(array).max() > 1:
+        raise ValueError("Expected finite samples in [-1, 1]. Received: "
+                         f"[{array.min()}, {array.max()}]")  # fmt: skip
+    return list(array)
+
+
+def _waves_of_tfds(name, split, feature):
+    dataset, first = from_tfds(name, split, feature)
+    # TFDS decodes sounds to the integers of 16 bits.
+    full = 32768.0 if np.issubdtype(first.dtype, np.integer) else 1.0
+    return [np.asarray(wave, np.float32).reshape(-1) / full for wave in dataset.as_numpy_iterator()]

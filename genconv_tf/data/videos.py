@@ -1,0 +1,208 @@
+"""Videos on `tf.data`: from files, folders of frames, globs, arrays and TFDS names; and back."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf.data import decode
+from genconv_tf.data.images import mean_colour, to_size
+from genconv_tf.data.preprocessing import Preprocessing
+from genconv_tf.data.sources import find_files, from_tfds
+
+EXTENSIONS = (".mp4", ".avi", ".webm", ".gif", ".mov", ".mkv")
+
+
+def videos(
+    source,
+    frames=None,
+    size=None,
+    start=0,
+    stride=1,
+    batch=None,
+    crop="resize",
+    mean="colour",
+    split="train",
+    feature="video",
+):
+    """Videos as a `tf.data.Dataset` of `(batch, frames, height, width, 3)` float32.
+
+    Pixels in [0, 255] less the mean colour. A file is decoded up to its last frame that is asked
+    for, and no further. The dataset knows how to undo the preprocessing:
+    `dataset.preprocessing.decode(x)`.
+
+    Args:
+        source: a video file (MP4, AVI, WebM, GIF), a list of them, a folder of videos, a folder of
+            frames, a glob pattern, an array `(frames, height, width, 3)` or with a count before it,
+            in [0, 255], or `"tfds:NAME"`.
+        frames: number of frames; `None` for all of the first video.
+        size: `(height, width)`, or one int for both. `None` keeps the size of the first video.
+        start: first frame.
+        stride: of every how many frames one is taken.
+        batch: videos in a batch; `None` for all of them, and 1 for TFDS.
+        crop: `"resize"` scales the shorter side to `size` and cuts the middle, `"none"` keeps
+            frames as they are.
+        mean: `"colour"` subtracts the mean colour of the first video, `"none"` nothing, three
+            numbers themselves.
+        split, feature: of a TFDS name.
+
+    Raises:
+        ValueError: nothing is found, or a file does not decode or has too few frames.
+    """
+    if crop not in ("resize", "none"):
+        raise ValueError(f'Expected crop "resize" or "none". Received: {crop!r}')
+    for name, value, least in (("frames", frames, 1), ("start", start, 0), ("stride", stride, 1)):
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
+    size = (size, size) if isinstance(size, int) else size
+    taken = slice(start, None if frames is None else start + (frames - 1) * stride + 1, stride)
+    if isinstance(source, str) and source.startswith("tfds:"):
+        raw, first = from_tfds(source[5:], split, feature)
+        raw, first, count = raw.map(lambda v: v[taken]), first[taken], 16
+        batch = batch or 1
+    elif isinstance(source, np.ndarray) or tf.is_tensor(source):
+        array = _array(source)[:, taken]
+        raw, first, count = tf.data.Dataset.from_tensor_slices(array), array[0], len(array)
+    else:
+        paths = _find(source)
+        first, count = read_video(paths[0], start, frames, stride), len(paths)
+        raw = tf.data.Dataset.from_tensor_slices(paths).map(
+            lambda path: _decode(path, start, frames, stride)
+        )
+    if len(first) < (frames or 1):
+        raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
+    shape = (len(first), *(size or first.shape[1:3]), 3)
+    preprocessing = Preprocessing(mean=mean_colour(mean, [first]))
+
+    def prepare(video):
+        if crop == "resize":
+            video = tf.map_fn(lambda frame: to_size(frame, shape[1:3]), video,
+                              fn_output_signature=tf.float32)  # fmt: skip
+        return preprocessing.encode(tf.ensure_shape(video, shape))
+
+    batch = min(batch or count, count)
+    dataset = raw.map(prepare).batch(batch, drop_remainder=True).prefetch(1)
+    dataset.preprocessing = preprocessing
+    return dataset
+
+
+def read_video(path, start=0, frames=None, stride=1):
+    """Decode a video file or a folder of frames: `(frames, height, width, 3)` uint8.
+
+    Raises:
+        ValueError: the file is missing, no video, truncated, or has too few frames.
+    """
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        return _folder_of_frames(path, start, frames, stride)
+    if not os.path.isfile(path):
+        raise ValueError(f"Expected a video file. Received: {path} (no such file)")
+    try:
+        import av
+    except ImportError:
+        raise ValueError("Expected PyAV for videos: pip install 'genconv-tf[video]'") from None
+    taken, wanted = [], start
+    try:
+        with av.open(path) as container:
+            for i, frame in enumerate(container.decode(video=0)):
+                if i == wanted:
+                    taken.append(frame.to_ndarray(format="rgb24"))
+                    wanted += stride
+                    if len(taken) == frames:
+                        break
+    except (av.FFmpegError, IndexError) as error:
+        raise ValueError(f"Expected a whole video. Received: {path} ({error})") from None
+    if len(taken) < (frames or 1):
+        raise ValueError(f"Expected {frames or 'some'} frames from {start} on, every {stride}. "
+                         f"Received: {len(taken)} in {path}")  # fmt: skip
+    return np.stack(taken)
+
+
+def write_video(path, video, rate=25):
+    """Write `(frames, height, width, 3)` uint8 as MP4 or GIF, by its name, or as a folder of PNG.
+
+    Files appear whole or not at all. `rate` is in frames a second.
+    """
+    path, video = os.fspath(path), np.asarray(video, np.uint8)
+    extension = os.path.splitext(path)[1].lower()
+    if extension == ".gif":
+        _write_gif(path, video, rate)
+    elif extension == ".mp4":
+        _write_mp4(path, video, rate)
+    elif not extension:
+        os.makedirs(path, exist_ok=True)
+        for i, frame in enumerate(video):
+            decode.write_image(os.path.join(path, f"{i:05d}.png"), frame)
+    else:
+        raise ValueError(f"Expected .mp4, .gif or a folder. Received: {path}")
+
+
+def _write_gif(path, video, rate):
+    from PIL import Image
+
+    images = [Image.fromarray(frame) for frame in video]
+    partial = f"{path}.part"
+    images[0].save(partial, format="GIF", save_all=True, append_images=images[1:],
+                   duration=1000 / rate, loop=0)  # fmt: skip
+    os.replace(partial, path)
+
+
+def _write_mp4(path, video, rate):
+    import av
+
+    partial = f"{path}.part"
+    # H.264 halves the colour: lengths have to be even.
+    height, width = (n - n % 2 for n in video.shape[1:3])
+    with av.open(partial, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for frame in video[:, :height, :width]:
+            frame = np.ascontiguousarray(frame)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    os.replace(partial, path)
+
+
+def _find(source):
+    """Files, and folders of frames, which are one video each."""
+    sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+    paths = []
+    for each in map(os.fspath, sources):
+        frames = os.path.isdir(each) and not any(
+            name.lower().endswith(EXTENSIONS) for name in os.listdir(each)
+        )
+        paths += [each] if frames else find_files(each, EXTENSIONS, "a video file")
+    if not paths:
+        raise ValueError("Expected at least one video. Received: none")
+    return paths
+
+
+def _folder_of_frames(path, start, frames, stride):
+    files = find_files(path, decode.EXTENSIONS, "frames in a folder")[start::stride][:frames]
+    if len(files) < (frames or 1):
+        raise ValueError(f"Expected {frames or 'some'} frames from {start} on, every {stride}. "
+                         f"Received: {len(files)} in {path}")  # fmt: skip
+    images = [decode.read_image(file) for file in files]
+    odd = next((f for f, im in zip(files, images) if im.shape != images[0].shape), None)
+    if odd is not None:
+        raise ValueError(f"Expected frames of one size, {images[0].shape[:2]}. Received: {odd}")
+    return np.stack(images)
+
+
+def _decode(path, start, frames, stride):
+    def read(path):
+        return read_video(path.decode(), start, frames, stride)
+
+    return tf.ensure_shape(tf.numpy_function(read, [path], tf.uint8), (None, None, None, 3))
+
+
+def _array(source):
+    array = np.asarray(source)
+    array = array[None] if array.ndim == 4 else array
+    if array.ndim != 5 or array.shape[-1] != 3 or 0 in array.shape:
+        raise ValueError("Expected (frames, height, width, 3) or a count before it. "
+                         f"Received: {np.shape(source)}")  # fmt: skip
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
+        raise ValueError("Expected finite pixels in [0, 255]. Received: "
+                         f"[{array.min()}, {array.max()}]")  # fmt: skip
+    return array

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import soundfile
+
+from genconv_tf import data
+from genconv_tf.data.sounds import RATE, read_sound, write_sound
+
+TONE = 0.5 * np.sin(2 * np.pi * 440 * np.arange(22050) / 22050).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "name, subtype, close",
+    [("a.wav", "PCM_U8", 1e-2), ("a.wav", "PCM_16", 1e-3), ("a.wav", "PCM_24", 1e-3),
+     ("a.wav", "FLOAT", 1e-3), ("a.flac", "PCM_16", 1e-3), ("a.ogg", "VORBIS", 5e-2),
+     ("a.mp3", "MPEG_LAYER_III", 5e-2)],
+)  # fmt: skip
+def test_every_format_decodes_to_mono_at_the_rate(tmp_path, name, subtype, close):
+    stereo = np.stack([TONE, TONE], axis=1)
+    soundfile.write(tmp_path / name, stereo, 22050, subtype=subtype)
+    wave = read_sound(tmp_path / name)
+    assert wave.dtype == np.float32 and abs(len(wave) - RATE) < 0.15 * RATE
+    # A tone is known by its spectrum, which the delay of a codec does not change.
+    middle = wave[2000:8000] * np.hanning(6000)
+    spectrum = np.abs(np.fft.rfft(middle)) / 3000
+    peak = spectrum.argmax()
+    assert abs(peak * RATE / 6000 - 440) < 3
+    level = np.sqrt(2 * np.square(wave[2000:8000]).mean())
+    assert abs(level - 0.5) < 0.5 * close + 1e-3
+
+
+def test_a_dataset_undoes_its_preprocessing(tmp_path):
+    wave = np.clip(TONE[::2] + 0.1, -1, 1)
+    write_sound(tmp_path / "a.wav", wave)
+    dataset = data.sounds(str(tmp_path / "a.wav"), seconds=0.5, start=0.25)
+    assert dataset.rate == RATE
+    x = next(iter(dataset))
+    samples = round(0.5 * RATE)
+    assert x.shape == (1, samples, 1)
+    assert abs(np.mean(x)) < 1e-3 and 40 < np.std(x) < 50  # 127.5 * 0.5 / sqrt(2)
+    first = round(0.25 * RATE)
+    media = dataset.preprocessing.decode(x)[0, :, 0]
+    np.testing.assert_allclose(media, wave[first : first + samples], atol=1e-4)
+
+
+def test_several_sounds_have_the_length_of_the_shortest(tmp_path):
+    write_sound(tmp_path / "a.wav", TONE[:3000])
+    write_sound(tmp_path / "b.wav", TONE[:2000])
+    (tmp_path / "notes.txt").write_text("no sound")
+    assert next(iter(data.sounds(tmp_path))).shape == (2, 2000, 1)
+    assert next(iter(data.sounds(np.stack([TONE, -TONE]), batch=1))).shape == (1, 22050, 1)
+
+
+def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
+    write_sound(tmp_path / "a.wav", TONE[:, None])
+    np.testing.assert_allclose(read_sound(tmp_path / "a.wav", RATE), TONE, atol=2**-15)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [({"source": "missing.wav"}, "nothing there"), ({"source": "text.wav"}, "Expected a sound"),
+     ({"source": "a.wav", "seconds": 60.0}, "Expected sounds of at least"),
+     ({"source": "a.wav", "start": 60.0}, "Expected sounds of at least"),
+     ({"source": "a.wav", "rate": 0}, "positive rate"),
+     ({"source": "empty.wav"}, "finite samples"),
+     ({"source": np.full(9, 2.0)}, r"in \[-1, 1\]")],
+)  # fmt: skip
+def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_sound("a.wav", TONE)
+    soundfile.write("empty.wav", TONE[:0], RATE)
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(ValueError, match=message):
+        data.sounds(**arguments)

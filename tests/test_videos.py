@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from genconv_tf import data
+from genconv_tf.data.decode import write_image
+from genconv_tf.data.videos import read_video, write_video
+
+
+@pytest.fixture
+def clip():
+    """A bright bar that moves by four pixels a frame: `(12, 32, 48, 3)` uint8."""
+    video = np.full((12, 32, 48, 3), 40, np.uint8)
+    for i in range(12):
+        video[i, :, 4 * i : 4 * i + 4] = (220, 200, 180)
+    return video
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "frames"])
+def test_a_written_video_is_read_back(tmp_path, clip, name):
+    write_video(tmp_path / name, clip)
+    again = read_video(tmp_path / name).astype(float)
+    assert again.shape == clip.shape
+    # MP4 halves the colour, and GIF has 256 of them.
+    assert np.abs(again - clip).mean() < (3 if name == "a.mp4" else 0.5)
+    bars = again[:, 16, :, 1].argmax(1) // 4
+    np.testing.assert_array_equal(bars, range(12))
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("format, codec", [("avi", "mpeg4"), ("webm", "libvpx")])
+def test_other_containers_decode(tmp_path, clip, format, codec):
+    import av
+
+    path = str(tmp_path / f"a.{format}")
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream.bit_rate = 4_000_000
+        for frame in clip:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    again = read_video(path).astype(float)
+    assert again.shape == clip.shape and np.abs(again - clip).mean() < 6
+
+
+def test_frames_are_chosen_by_start_stride_and_number(tmp_path, clip):
+    write_video(tmp_path / "frames", clip)
+    write_video(tmp_path / "a.gif", clip)
+    for source in (clip, tmp_path / "frames", tmp_path / "a.gif"):
+        dataset = data.videos(source, frames=3, start=2, stride=4, mean="none")
+        x = next(iter(dataset))
+        assert x.shape == (1, 3, 32, 48, 3)
+        np.testing.assert_allclose(x[0], clip[[2, 6, 10]], atol=1)
+
+
+def test_a_dataset_undoes_its_preprocessing_and_crops(clip):
+    dataset = data.videos(clip, size=16)
+    x = next(iter(dataset))
+    assert x.shape == (1, 12, 16, 16, 3)
+    whole = data.videos(clip)
+    media = whole.preprocessing.decode(next(iter(whole)))
+    np.testing.assert_array_equal(media[0], clip)
+    np.testing.assert_allclose(whole.preprocessing.mean, clip.mean((0, 1, 2)), atol=0.01)
+
+
+def test_a_folder_of_videos_is_several(tmp_path, clip):
+    write_video(tmp_path / "a.gif", clip)
+    write_video(tmp_path / "b.gif", clip[::-1])
+    assert next(iter(data.videos(tmp_path, frames=5))).shape == (2, 5, 32, 48, 3)
+
+
+def test_a_long_file_is_not_decoded_beyond_what_is_asked_for(tmp_path, clip, monkeypatch):
+    import av
+
+    write_video(tmp_path / "a.mp4", np.tile(clip, (10, 1, 1, 1)))
+    seen = []
+
+    class Spy:
+        def __init__(self, container):
+            self.container = container
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.container.close()
+
+        def decode(self, **kwargs):
+            for frame in self.container.decode(**kwargs):
+                seen.append(frame)
+                yield frame
+
+    opened = av.open
+    monkeypatch.setattr(av, "open", lambda path: Spy(opened(path)))
+    assert len(read_video(tmp_path / "a.mp4", start=4, frames=3, stride=2)) == 3
+    assert len(seen) == 4 + 2 * 2 + 1
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [({"source": "missing.mp4"}, "nothing there"), ({"source": "text.mp4"}, "whole video"),
+     ({"source": "a.gif", "frames": 13}, "Expected 13 frames"), ({"source": "odd"}, "one size"),
+     ({"source": "a.gif", "stride": 0}, "stride >= 1"),
+     ({"source": "a.gif", "frames": 0}, "frames >= 1"),
+     ({"source": np.zeros((3, 4))}, "Expected \\(frames")],
+)  # fmt: skip
+def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, clip, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_video("a.gif", clip)
+    write_video("odd", clip[:2])
+    write_image("odd/9.png", clip[0, :16])
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(ValueError, match=message):
+        data.videos(**arguments)
