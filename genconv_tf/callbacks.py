@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from genconv_tf.card import sheet
 from genconv_tf.data.decode import write_image
+from genconv_tf.data.media import picture
 
 
 class SampleSheet(keras.callbacks.Callback):
@@ -41,7 +42,8 @@ class SampleSheet(keras.callbacks.Callback):
         write_image(self.folder / f"update_{update:06d}.png", sheet(media))
         if self.writer is not None:
             with self.writer.as_default(step=update):
-                tf.summary.image("samples", media, max_outputs=self.num)
+                pictures = np.stack([picture(one) for one in media])
+                tf.summary.image("samples", pictures, max_outputs=self.num)
 
 
 class DivergenceGuard(keras.callbacks.Callback):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from genconv_tf.data.decode import write_image
+from genconv_tf.data.media import picture
 
 EXEMPLAR, SAMPLES = "exemplar.png", "samples.png"
 
@@ -31,7 +32,7 @@ def write_pictures(folder, exemplar=None, samples=None):
     """Write the pictures of a card; returns the names of the files."""
     names = []
     if exemplar is not None:
-        write_image(folder / EXEMPLAR, exemplar)
+        write_image(folder / EXEMPLAR, picture(exemplar))
         names.append(EXEMPLAR)
     if samples is not None:
         write_image(folder / SAMPLES, sheet(samples))
@@ -39,10 +40,10 @@ def write_pictures(folder, exemplar=None, samples=None):
     return names
 
 
-def sheet(images, columns=None, gap=4):
-    """A sheet of equally large images: `(height, width, 3)` uint8 on white."""
-    images = np.asarray(images, np.uint8)
-    columns = columns or int(np.ceil(np.sqrt(len(images))))
+def sheet(media, columns=None, gap=4):
+    """A sheet of pictures of equally large media: `(height, width, 3)` uint8 on white."""
+    images = np.stack([picture(one) for one in media])
+    columns = columns or int(np.ceil(np.sqrt(len(images) * images.shape[1] / images.shape[2])))
     rows = -(-len(images) // columns)
     height, width = images.shape[1:3]
     page = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)

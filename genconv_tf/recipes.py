@@ -11,7 +11,8 @@ from genconv_tf.resources import resource
 # The sections of a recipe and what each may hold besides the fields of the class it configures.
 _SECTIONS = ("recipe", "data", "model", "reference", "sampler", "learning")
 _RECIPE_KEYS = {"name", "summary", "paper", "minutes"}
-_DATA_KEYS = {"kind", "size", "crop", "mean", "batch"}
+_DATA_KEYS = {"kind", "size", "crop", "mean", "batch", "frames", "start", "stride", "rate",
+              "seconds", "scale"}  # fmt: skip
 _MODEL_KEYS = {"layers", "rank", "channels", "levels", "factor", "boundary", "weight_init",
                "weight_scale", "precision", "size", "seed"}  # fmt: skip
 

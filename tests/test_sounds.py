@@ -32,7 +32,7 @@ def test_a_dataset_undoes_its_preprocessing(tmp_path):
     wave = np.clip(TONE[::2] + 0.1, -1, 1)
     write_sound(tmp_path / "a.wav", wave)
     dataset = data.sounds(str(tmp_path / "a.wav"), seconds=0.5, start=0.25)
-    assert dataset.rate == RATE
+    assert dataset.preprocessing.rate == RATE
     x = next(iter(dataset))
     samples = round(0.5 * RATE)
     assert x.shape == (1, samples, 1)

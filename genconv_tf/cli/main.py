@@ -53,7 +53,7 @@ def parser():
     one.add_argument("--size", type=_size, metavar="H[xW]", help="of the data, instead")
     one.add_argument("--seed", type=int, metavar="K", help="instead of the recipe's")
     one.add_argument("--split", default="train", help="of a TFDS name")
-    one.add_argument("--feature", default="image", help="of a TFDS name")
+    one.add_argument("--feature", help="of a TFDS name: image, audio or video by default")
     one.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
                      help="change a setting of the recipe")  # fmt: skip
     one.add_argument("--source", help="for the model card: where the input comes from")
@@ -68,6 +68,8 @@ def parser():
     one.add_argument("--output", required=True, metavar="DIR")
     one.add_argument("--num", type=_at_least(1), default=4, metavar="N")
     one.add_argument("--size", type=_size, metavar="H[xW]")
+    one.add_argument("--frames", type=_at_least(1), metavar="N", help="of a video")
+    one.add_argument("--seconds", type=_positive, metavar="S", help="of a sound")
     one.add_argument("--seed", type=int, default=0, metavar="K")
     one.add_argument("--steps", type=_at_least(0), default=0, metavar="N",
                      help="Langevin steps a level, 0 for the model's own")  # fmt: skip
@@ -120,6 +122,16 @@ def _at_least(least):
         return value
 
     return number
+
+
+def _positive(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, not {text!r}")
+    return value
 
 
 def _size(text):

@@ -1,11 +1,13 @@
 """`genconv sample`: fresh samples, or a hole recovered, from a preset or a SavedModel."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 
 from genconv_tf.card import sheet
 from genconv_tf.data.decode import read_image, write_image
+from genconv_tf.data.media import KINDS, write
 
 
 def run(options):
@@ -15,15 +17,17 @@ def run(options):
     if options.image is not None:
         media = _recover(model, options)
     else:
-        size = {} if options.size is None else {"size": options.size}
-        media = model.sample(options.num, seed=options.seed, steps=options.steps, **size)
+        size = lengths(model, options)
+        media = model.sample(options.num, size, seed=options.seed, steps=options.steps)
     folder = pathlib.Path(options.output)
     folder.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(media):
-        write_image(folder / f"sample_{options.seed}_{i}.png", image)
+    rate = properties(model)["preprocessing"].get("rate")
+    for i, one in enumerate(media):
+        write(folder / f"sample_{options.seed}_{i}", one, rate)
     write_image(folder / f"sheet_{options.seed}.png", sheet(media))
     if not options.quiet:
-        print(f"Wrote {len(media)} samples of {media.shape[1]}x{media.shape[2]} to {folder}")
+        size = "x".join(map(str, media.shape[1:-1]))
+        print(f"Wrote {len(media)} samples of {size} to {folder}")
 
 
 def load(name):
@@ -35,6 +39,34 @@ def load(name):
     from genconv_tf import GenerativeConvNet
 
     return GenerativeConvNet.from_preset(name)
+
+
+def properties(model):
+    """Rank, size and preprocessing of a model or of a SavedModel, as its metadata has them."""
+    if hasattr(model, "metadata"):
+        return model.metadata
+    preprocessing = dataclasses.asdict(model.preprocessing)
+    return {"rank": model.rank, "size": model.size, "preprocessing": preprocessing}
+
+
+def lengths(model, options):
+    """The size that --size, --frames and --seconds ask for; `None` for the model's own."""
+    about = properties(model)
+    rank, size = about["rank"], list(about["size"])
+    for name, needs in (("size", (2, 3)), ("frames", (3,)), ("seconds", (1,))):
+        if getattr(options, name) is not None and rank not in needs:
+            kinds = " or a ".join(KINDS[r] for r in needs)
+            raise ValueError(f"Expected a model of a {kinds} for --{name}. "
+                             f"Received: one of a {KINDS[rank]}")  # fmt: skip
+    if options.size is not None:
+        size[-2:] = (options.size,) * 2 if isinstance(options.size, int) else options.size
+    if options.frames is not None:
+        size[0] = options.frames
+    if options.seconds is not None:
+        size[0] = max(1, round(options.seconds * about["preprocessing"]["rate"]))
+    if len(size) != rank:
+        raise ValueError(f"Expected --size of {min(rank, 2)} lengths. Received: {options.size}")
+    return tuple(size)
 
 
 def _recover(model, options):

@@ -4,19 +4,14 @@ import os
 import shlex
 import sys
 
-from genconv_tf import data, recipes, training
+from genconv_tf import recipes, training
+from genconv_tf.data.media import KINDS, LOADERS
 
 
 def run(options):
     changes = dict(recipes.parse_setting(text) for text in options.set)
     content = recipes.load(options.recipe, changes)
-    how = {key: content["data"][key] for key in ("crop", "mean", "batch") if key in content["data"]}
-    source = options.input[0] if len(options.input) == 1 else options.input
-    size = options.size or content["data"].get("size")
-    size = tuple(size) if isinstance(size, list) else size
-    dataset = data.images(
-        source, size, split=options.split, feature=options.feature, seed=options.seed or 0, **how
-    )
+    dataset = load(content, options)
     facts = {
         "summary": f"Learned from {_name(options)} with the recipe {content_name(options)}.",
         "recipe": content_name(options),
@@ -41,6 +36,30 @@ def run(options):
     if not options.quiet:
         preset = os.path.join(options.output, "preset")
         print(f"Learned {preset}; samples of it in {preset}/samples.png")
+
+
+def load(content, options):
+    """The dataset of a recipe's kind and the options of the command."""
+    how = dict(content["data"])
+    kind = how.pop("kind", KINDS[content["model"].get("rank", 2)])
+    if kind not in LOADERS:
+        raise ValueError(f"Expected a kind of data of {sorted(LOADERS)}. Received: {kind!r}")
+    if options.size and kind == "sound":
+        raise ValueError("Expected --set data.seconds=S for a sound. Received: --size")
+    size = options.size or how.pop("size", None)
+    if size is not None:
+        how["size"] = tuple(size) if isinstance(size, list) else size
+    if options.feature:
+        how["feature"] = options.feature
+    if kind == "image":
+        how["seed"] = options.seed or 0
+    source = options.input[0] if len(options.input) == 1 else options.input
+    try:
+        return LOADERS[kind](source, split=options.split, **how)
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise ValueError(f"Expected settings of data for a {kind}. Received: {how}") from None
 
 
 def content_name(options):

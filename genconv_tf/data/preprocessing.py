@@ -15,6 +15,7 @@ class Preprocessing:
         scale: units of the media per unit of x.
         low, high: range of the media.
         dtype: `"uint8"` for images and frames, `"float32"` for sounds.
+        rate: samples or frames a second, of sounds and videos.
     """
 
     mean: float | tuple = 0.0
@@ -22,6 +23,7 @@ class Preprocessing:
     low: float = 0.0
     high: float = 255.0
     dtype: str = "uint8"
+    rate: float | None = None
 
     def __post_init__(self):
         if isinstance(self.mean, list):

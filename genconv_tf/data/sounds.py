@@ -26,7 +26,7 @@ def sounds(
     """Sounds as a `tf.data.Dataset` of `(batch, samples, 1)` float32.
 
     Mono, resampled to `rate`, in [-1, 1] less the mean, in units of `scale`. The dataset knows how
-    to undo it, `dataset.preprocessing.decode(x)`, and its rate, `dataset.rate`.
+    to undo it: `dataset.preprocessing.decode(x)`.
 
     Args:
         source: a sound file (WAV of any depth, FLAC, OGG, MP3), a list of them, a folder, a glob
@@ -65,11 +65,11 @@ def sounds(
         )
     cut = np.stack([wave[skip : skip + samples] for wave in waves])[..., None]
     mean = round(float(cut.mean()), 6) if mean == "own" else float(mean)
-    preprocessing = Preprocessing(mean=mean, scale=scale, low=-1.0, high=1.0, dtype="float32")
+    preprocessing = Preprocessing(mean, scale, low=-1.0, high=1.0, dtype="float32", rate=rate)
     batch = min(batch or len(cut), len(cut))
     dataset = tf.data.Dataset.from_tensor_slices(cut).map(preprocessing.encode)
     dataset = dataset.batch(batch, drop_remainder=True).cache().prefetch(1)
-    dataset.preprocessing, dataset.rate = preprocessing, rate
+    dataset.preprocessing = preprocessing
     return dataset
 
 

@@ -24,6 +24,7 @@ def videos(
     mean="colour",
     split="train",
     feature="video",
+    rate=25.0,
 ):
     """Videos as a `tf.data.Dataset` of `(batch, frames, height, width, 3)` float32.
 
@@ -45,6 +46,7 @@ def videos(
         mean: `"colour"` subtracts the mean colour of the first video, `"none"` nothing, three
             numbers themselves.
         split, feature: of a TFDS name.
+        rate: frames a second of what is written back.
 
     Raises:
         ValueError: nothing is found, or a file does not decode or has too few frames.
@@ -72,7 +74,7 @@ def videos(
     if len(first) < (frames or 1):
         raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
     shape = (len(first), *(size or first.shape[1:3]), 3)
-    preprocessing = Preprocessing(mean=mean_colour(mean, [first]))
+    preprocessing = Preprocessing(mean=mean_colour(mean, [first]), rate=rate)
 
     def prepare(video):
         if crop == "resize":

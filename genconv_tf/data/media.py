@@ -1,0 +1,70 @@
+"""Media of any kind by the number of their axes: what reads, writes and draws them."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf.data.decode import write_image
+from genconv_tf.data.images import images
+from genconv_tf.data.sounds import sounds, write_sound
+from genconv_tf.data.videos import videos, write_video
+
+LOADERS = {"sound": sounds, "image": images, "video": videos}
+KINDS = {1: "sound", 2: "image", 3: "video"}  # by rank
+
+WIDTH, HEIGHT, FLOOR = 512, 128, -80.0  # of a sound's two pictures, and of its spectrogram in dB
+FRAMES = 6  # of a video that its picture shows
+
+
+def write(stem, media, rate=None):
+    """Write one sound (WAV), image (PNG) or video (MP4), and a picture of it.
+
+    Args:
+        stem: path without extension.
+        media: `(samples, 1)`, `(height, width, 3)` or `(frames, height, width, 3)`.
+        rate: samples or frames a second.
+    """
+    stem, kind = pathlib.Path(stem), KINDS[media.ndim - 1]
+    if kind == "sound":
+        write_sound(stem.with_name(stem.name + ".wav"), media, round(rate))
+    elif kind == "video":
+        write_video(stem.with_name(stem.name + ".mp4"), media, round(rate))
+    write_image(stem.with_name(stem.name + ".png"), picture(media))
+
+
+def picture(media):
+    """A picture of one medium, `(height, width, 3)` uint8.
+
+    An image is its own. A video is a row of frames, from the first to the last; a sound is its
+    waveform above its spectrogram, low frequencies below, 80 dB from white to black.
+    """
+    media = np.asarray(media)
+    if media.ndim == 3:
+        return media.astype(np.uint8)
+    if media.ndim == 4:
+        shown = np.linspace(0, len(media) - 1, min(FRAMES, len(media))).round().astype(int)
+        return np.concatenate(media[shown].astype(np.uint8), axis=1)
+    wave = media.reshape(-1)
+    both = np.concatenate([_waveform(wave), np.full((4, WIDTH), 128.0), _spectrogram(wave)])
+    return np.repeat(both[..., None], 3, axis=2).astype(np.uint8)
+
+
+def _waveform(wave):
+    """Black where the wave passes, column by column."""
+    page, half = np.full((HEIGHT, WIDTH), 255.0), (HEIGHT - 1) / 2
+    peak = max(np.abs(wave).max(), 1e-9)
+    for column, part in enumerate(np.array_split(wave / peak, WIDTH)):
+        if part.size:
+            top, bottom = half - half * part.max(), half - half * part.min()
+            page[int(top) : int(np.ceil(bottom)) + 1, column] = 0
+    return page
+
+
+def _spectrogram(wave):
+    length = 2 * HEIGHT
+    padded = tf.pad(tf.constant(wave, tf.float32), [[0, max(0, length - len(wave))]])
+    power = tf.square(tf.abs(tf.signal.stft(padded, length, length // 4))).numpy()[:, :HEIGHT]
+    level = 10 * np.log10(power / max(power.max(), 1e-12) + 1e-12)
+    columns = np.linspace(0, len(level) - 1, WIDTH).round().astype(int)
+    return (255 * np.clip(level[columns] / FLOOR, 0, 1)).T[::-1]
