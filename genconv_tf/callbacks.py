@@ -80,7 +80,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         kept = f"update {self.good[0]}" if self.good else "none"
         self.message = (
             f"Training diverged at update {update} ({what}). Lower the learning rate or "
-            f"sampler.step_size, or raise learning.gradient_penalty. Last good state: {kept}"
+            f"sampler.step_size, or raise learning.overshoot_penalty. Last good state: {kept}"
         )
         self.model.stop_training = True
 

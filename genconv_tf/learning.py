@@ -33,9 +33,8 @@ class Learning:
         grow: whether layers are added one at a time from the bottom, all lower ones refined
             (the papers' Algorithm 1); else all are learned at once.
         grow_rate: factor on the learning rate at each added layer.
-        gradient_penalty: weight of the penalty on the gradient of log p at data and chains (see
-            `genconv_tf.penalty`), beside the energy gap; a list gives each level its own.
-        gradient_margin: what this penalty leaves free.
+        overshoot_penalty: weight of the penalty on overshooting Langevin steps, beside the energy
+            gap (see `genconv_tf.penalty`); a list gives each level its own.
         limit: chains whose root mean square exceeds that of the data by this factor have diverged.
     """
 
@@ -51,8 +50,7 @@ class Learning:
     bias_rate: float = 1.0
     grow: bool = False
     grow_rate: float = 1.0
-    gradient_penalty: float | tuple = 0.0
-    gradient_margin: float = 0.0
+    overshoot_penalty: float | tuple = 0.0
     limit: float = 4.0
 
     def __post_init__(self):
@@ -66,13 +64,13 @@ class Learning:
             raise ValueError(f"Expected a probability. Received: rejuvenation={self.rejuvenation}")
         if not isinstance(self.updates, int) or self.updates < 1:
             raise ValueError(f"Expected updates >= 1. Received: {self.updates!r}")
-        for name in ("chains", "chain_size", "level_rates", "gradient_penalty"):
+        for name in ("chains", "chain_size", "level_rates", "overshoot_penalty"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        weights = self.gradient_penalty
+        weights = self.overshoot_penalty
         for weight in weights if isinstance(weights, tuple) else (weights,):
             if isinstance(weight, bool) or not weight >= 0:
-                raise ValueError(f"Expected gradient_penalty >= 0. Received: {weights!r}")
+                raise ValueError(f"Expected overshoot_penalty >= 0. Received: {weights!r}")
         for count in self.chains if isinstance(self.chains, tuple) else (self.chains,):
             if not isinstance(count, int) or count < 1:
                 raise ValueError(f"Expected at least one chain. Received: chains={self.chains!r}")

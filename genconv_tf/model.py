@@ -12,7 +12,7 @@ from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.network import ScoringNetwork
-from genconv_tf.penalty import gradient_penalty
+from genconv_tf.penalty import overshoot
 
 
 @keras.saving.register_keras_serializable("genconv_tf")
@@ -168,16 +168,16 @@ class GenerativeConvNet(keras.Model):
         observed = pyramid.levels_of(x, self.levels)
         chains = self.advance_chains(observed)
         gradients, variables, rates = [], [], []
-        weights = pyramid.per_level(self.learning.gradient_penalty, len(self.levels))
+        weights = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))
         level_rates = pyramid.per_level(self.learning.level_rates, len(self.levels))
         for i, network in enumerate(self.networks):
             gap, gradient = ml.likelihood_gradient(
                 network, observed[i], chains[i], self.learning.normalise
             )
             if weights[i]:
-                gradient = self._penalised(
-                    gradient, network, weights[i], (observed[i], chains[i]), i
-                )
+                seeds = noise.fold(self._update_seeds(), i)
+                _, steep = overshoot(self.levels[i], observed[i], chains[i], seeds)
+                gradient = [g if s is None else g + weights[i] * s for g, s in zip(gradient, steep)]
             gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
             variables += network.trainable_variables
             rates += ml.rates(network, level_rates[i], self.learning.bias_rate)
@@ -372,16 +372,9 @@ class GenerativeConvNet(keras.Model):
                     f"Received: {tuple(shape[1:-1])}"
                 )
 
-    def _penalised(self, gradient, network, weight, signals, i):
-        """Add the gradient penalty at each of `signals`: the data and the chains of level i."""
+    def _update_seeds(self):
         iteration = tf.cast(self.optimizer.iterations, tf.int32)
-        seeds = noise.fold(noise.row_seeds(self._replica_seed(), 1, iteration), i)
-        for x in signals:
-            _, steep = gradient_penalty(
-                network, self.reference, x, seeds, self.learning.gradient_margin
-            )
-            gradient = [g if s is None else g + weight * s for g, s in zip(gradient, steep)]
-        return gradient
+        return noise.row_seeds(self._replica_seed(), 1, iteration)
 
     def _replica_seed(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group

@@ -1,11 +1,11 @@
-"""Gradient penalty: what keeps f from becoming steeper than its Langevin steps can follow.
+"""A penalty that keeps f from becoming steeper than its Langevin steps can follow.
 
 Where p varies faster than a step is long, the step overshoots: the chain lands where f is low, the
 likelihood gradient makes f still lower there, the next step overshoots by more. This feedback ends
 a training of a regular texture; on a coarse level, which sees little, f comes to single out the
-data themselves. The penalty on the squared gradient of log p, at the data and at the chains, bounds
-both: L. Mescheder, A. Geiger, S. Nowozin, "Which training methods for GANs do actually converge?"
-(ICML 2018), there (R1, R2) for a critic, which f is here.
+data themselves. The penalty acts where either begins and nowhere else. It is a relative of the
+gradient penalty on the critic of an adversarial pair, which f is here: L. Mescheder, A. Geiger,
+S. Nowozin, "Which training methods for GANs do actually converge?" (ICML 2018).
 """
 
 import tensorflow as tf
@@ -17,32 +17,42 @@ from genconv_tf.energy import log_density_gradient
 WINDOW = 6
 
 
-def gradient_penalty(network, reference, x, seeds, margin=0.0):
-    """Mean over x of s²‖∂ log p/∂x‖² - margin² ‖x‖²/s², at least 0, and its gradient.
+def overshoot(level, data, chains, seeds):
+    """How far Langevin steps overshoot, and the gradient of that.
+
+    With g = s ∂ log p/∂x and y the place where a step without noise leads from a chain x: the mean
+    of -g(y)·g(x) per entry, which is positive where the step has gone beyond the crest of log p;
+    and at the data the mean of g² less what it is for f = 0, positive where f explains them worse
+    than the reference alone. Each at least 0.
 
     Args:
-        network: a `ScoringNetwork`.
-        reference: a `Reference`; s is its standard deviation.
-        margin: what is free, relative to the root mean square of the signal: 1 is the gradient of
-            the reference alone.
-        x: `(batch, *spatial, channels)` signals, of which random windows are taken.
+        level: a `Level`.
+        data, chains: `(batch, *spatial, channels)`, of which random windows are taken.
         seeds: `(batch, 2)` int32; the first places the windows.
 
     Returns:
-        The penalty per entry of x, a scalar that does not depend on the units of x, and one
-        gradient per trainable weight of the network, `None` for one that it does not depend on.
+        The penalty, a scalar that does not depend on the units of x, and one gradient per trainable
+        weight of the network, `None` for one that it does not depend on.
     """
-    x = window(x, network.receptive_field(), seeds)
-    inside = interior(x.shape[1:-1], network.receptive_field())
-    weights = [w.value for w in network.trainable_variables]
+    network, s = level.network, level.reference.std
+    extents = network.receptive_field()
+    data, x = (window(signal, extents, seeds) for signal in (data, chains))
+    inside = [(slice(None), *interior(signal.shape[1:-1], extents)) for signal in (data, x)]
 
     def f(x):
         return network(x, boundary=network.data_boundary)
 
+    def g(x):
+        return s * log_density_gradient(f, level.reference, x)
+
+    before = g(x)
+    y = x + 0.5 * level.sampler.step_size**2 * before / s
+    weights = [w.value for w in network.trainable_variables]
     with tf.GradientTape() as tape:
-        error = reference.std * log_density_gradient(f, reference, x)
-        free = tf.reduce_mean(tf.square(margin * x[:, *inside] / reference.std))
-        penalty = tf.nn.relu(tf.reduce_mean(tf.square(error[:, *inside])) - free)
+        beyond = -tf.reduce_mean((g(y) * before)[inside[1]])
+        alone = tf.reduce_mean(tf.square(data / s)[inside[0]])
+        steep = tf.reduce_mean(tf.square(g(data))[inside[0]]) - alone
+        penalty = tf.nn.relu(beyond) + tf.nn.relu(steep)
     return penalty, tape.gradient(penalty, weights)
 
 
