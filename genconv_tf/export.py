@@ -23,8 +23,8 @@ def export(model, folder, replace=False):
         folder: a new or empty folder, unless `replace`.
     """
     with files.whole_folder(folder, replace) as partial:
+        # It finds the weights in the functions; tracking the model as well would store them twice.
         archive = keras.export.ExportArchive()
-        archive.track(model)
         for name, function, inputs in _endpoints(model):
             archive.add_endpoint(name, function, input_signature=inputs)
         archive.write_out(str(partial), verbose=False)

@@ -130,3 +130,9 @@ def test_warm_up_requests_are_prediction_logs(exported):
     for request in requests:
         inputs = {e.key: tf.constant(tf.make_ndarray(e.value)) for e in request.inputs}
         loaded.signatures[request.model_spec.signature_name](**inputs)
+
+
+def test_weights_are_stored_once(small, exported):
+    stored = tf.train.list_variables(str(exported / "variables" / "variables"))
+    shapes = sorted(tuple(shape) for name, shape in stored if "OBJECT_GRAPH" not in name)
+    assert shapes == sorted(tuple(w.shape) for w in small.weights)
