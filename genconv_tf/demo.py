@@ -23,7 +23,7 @@ Image.fromarray(media["media"][0].numpy()).save(sys.argv[2])
 def main():
     options = argparse.ArgumentParser("genconv_tf.demo", description=__doc__)
     options.add_argument("--output", default="demo", metavar="DIR")
-    options.add_argument("--texture", default="gravel", choices=["brick", "grass", "gravel"])
+    options.add_argument("--texture", default="brick", choices=["brick", "grass", "gravel"])
     options = options.parse_args()
     folder = pathlib.Path(options.output)
     run, exported = folder / "run", folder / "saved_model" / "1"
@@ -31,7 +31,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(texture(options.texture)).convert("RGB").resize((192, 192)).save(exemplar)
     resume = ["--resume"] if (run / "run.json").is_file() else []
-    _genconv("train", "texture", exemplar, "--output", run, "--updates", "400", *resume)
+    _genconv("train", "texture", exemplar, "--output", run, "--updates", "300", *resume)
     _genconv("sample", run, "--output", folder / "samples", "--num", "2", "--size", "192x320")
     if not exported.exists():
         _genconv("export", run, "--output", exported)
