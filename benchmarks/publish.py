@@ -1,6 +1,6 @@
 """Learn, judge and publish the presets that come with the package.
 
-    python benchmarks/publish.py [brick gravel] --runs DIR [--vgg FILE]
+    python benchmarks/publish.py [brick gravel] --runs DIR [--vgg FILE] [--set KEY=VALUE]
 
 For each of scikit-image's CC0 textures: `genconv train texture`, a SavedModel, figures of fresh
 samples from it, and the preset with its card under `saved_models/`. Then the index of checksums and
@@ -9,6 +9,7 @@ the picture of the README. An interrupted training goes on where it stopped.
 
 import argparse
 import pathlib
+import shlex
 
 import numpy as np
 from PIL import Image
@@ -28,14 +29,14 @@ SOURCES = {
 }
 
 
-def publish(name, runs, vgg, updates):
+def publish(name, runs, vgg, changes):
     exemplar_path, run = runs / f"{name}.png", runs / name
+    extra = [word for setting in changes for word in ("--set", setting)]
     small = Image.fromarray(texture(name)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
     write_image(exemplar_path, small.convert("RGB"))
     if not (run / "preset").is_dir():
-        words = [] if updates is None else ["--updates", updates]
-        words += ["--resume"] if (run / "run.json").is_file() else []
-        genconv("train", "texture", exemplar_path, "--output", run, *words)
+        resume = ["--resume"] if (run / "run.json").is_file() else []
+        genconv("train", "texture", exemplar_path, "--output", run, *extra, *resume)
     model = GenerativeConvNet.from_preset(run)
     folder = PUBLISHED / f"texture-{name}"
     exported = runs / f"texture-{name}" / "1"
@@ -52,7 +53,7 @@ def publish(name, runs, vgg, updates):
         recipe="texture",
         source=SOURCES[name],
         licence="CC0-1.0",
-        command=f"python benchmarks/publish.py {name}",
+        command=shlex.join(["python", "benchmarks/publish.py", name, *extra]),
         figures=figures,
     )
     model.export(folder / "1")
@@ -68,10 +69,10 @@ def main():
     options.add_argument("names", nargs="*", default=list(SOURCES))
     options.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs" / "publish")
     options.add_argument("--vgg", help="VGG-19 filters (.npz) for the figures of the cards")
-    options.add_argument("--updates", type=int, help="instead of the recipe's")
+    options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options = options.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
-    rows = [publish(name, options.runs, options.vgg, options.updates) for name in options.names]
+    rows = [publish(name, options.runs, options.vgg, options.set) for name in options.names]
     presets.write_index(PUBLISHED)
     if len(rows) == len(SOURCES):
         gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)

@@ -68,7 +68,7 @@ def render(model, meta, pictures):
         lines += ["", *(f"![{p.removesuffix('.png')}]({p})" for p in pictures)]
     lines += ["", "```python", "import genconv_tf as gct", ""]
     lines += [f'model = gct.GenerativeConvNet.from_preset("{meta["name"]}")']
-    lines += ["samples = model.sample(4, size=256, seed=7)", "```", ""]
+    lines += ["samples = model.sample(4, seed=7)", "```", ""]
     facts = [(k.replace("_", " "), meta[k]) for k in ("source", "licence", "recipe", "command")
              if meta.get(k)]  # fmt: skip
     lines += [f"- {key}: {value}" for key, value in facts]

@@ -80,7 +80,7 @@ def positions(length, size, stride, boundary, padding=0):
 
 def wrapped_before(size, stride):
     """Samples that a torus of a multiple of `stride` puts before its first one."""
-    return max(size - stride, 0) // 2
+    return _widths(stride, size, stride)[0]
 
 
 def _fold_axes(x, counts, strides, lead):

@@ -15,15 +15,21 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_text(path, text):
-    """Write `text` to `path` under a temporary name and rename it."""
+@contextlib.contextmanager
+def whole_file(path):
+    """A temporary name, a `str`, whose file becomes `path` when the block ends without an error."""
     path = pathlib.Path(path)
     partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(text)
+        yield str(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    with whole_file(path) as partial:
+        pathlib.Path(partial).write_text(text)
 
 
 def write_json(path, content):

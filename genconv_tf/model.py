@@ -175,7 +175,7 @@ class GenerativeConvNet(keras.Model):
                 network, observed[i], chains[i], self.learning.normalise
             )
             if weights[i]:
-                seeds = noise.fold(self._update_seeds(), i)
+                seeds = noise.fold(self._update_seeds(1), i)
                 _, steep = overshoot(self.levels[i], observed[i], chains[i], seeds)
                 gradient = [g if s is None else g + weights[i] * s for g, s in zip(gradient, steep)]
             gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
@@ -200,7 +200,7 @@ class GenerativeConvNet(keras.Model):
         """
         iteration = tf.cast(self.optimizer.iterations, tf.int32)
         states = self.chains.states
-        seeds = noise.row_seeds(self._replica_seed(), states[0].shape[0], iteration)
+        seeds = self._update_seeds(states[0].shape[0])
         restart = restarts(seeds, iteration, self.learning.rejuvenation)
         chains = []
         for i, (level, state) in enumerate(zip(self.levels, states)):
@@ -372,13 +372,11 @@ class GenerativeConvNet(keras.Model):
                     f"Received: {tuple(shape[1:-1])}"
                 )
 
-    def _update_seeds(self):
-        iteration = tf.cast(self.optimizer.iterations, tf.int32)
-        return noise.row_seeds(self._replica_seed(), 1, iteration)
-
-    def _replica_seed(self):
+    def _update_seeds(self, count):
+        """Seeds of `count` rows that belong to this update and this replica alone."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return self.seed + 7919 * tf.cast(replica, tf.int32)
+        seed = self.seed + 7919 * tf.cast(replica, tf.int32)
+        return noise.row_seeds(seed, count, tf.cast(self.optimizer.iterations, tf.int32))
 
 
 def _rms(x):

@@ -46,7 +46,7 @@ def overshoot(level, data, chains, seeds):
         return s * log_density_gradient(f, level.reference, x)
 
     before = g(x)
-    y = x + 0.5 * level.sampler.step_size**2 * before / s
+    y = x + 0.5 * level.sampler.last_step_size**2 * before / s
     weights = [w.value for w in network.trainable_variables]
     with tf.GradientTape() as tape:
         beyond = -tf.reduce_mean((g(y) * before)[inside[1]])

@@ -55,6 +55,10 @@ class Sampler:
                 if isinstance(number, bool) or not number >= least:
                     raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
 
+    @property
+    def last_step_size(self):
+        return self.step_size if self.final_step_size is None else self.final_step_size
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Level:

@@ -1,9 +1,13 @@
+import sys
+
 import numpy as np
 import pytest
 
 from genconv_tf import data
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.videos import read_video, write_video
+
+module = sys.modules["genconv_tf.data.videos"]  # `data.videos` is the function
 
 
 @pytest.fixture
@@ -112,3 +116,36 @@ def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, clip, arguments, 
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(ValueError, match=message):
         data.videos(**arguments)
+
+
+def test_the_rate_of_a_file_is_kept_through_the_stride(tmp_path, clip):
+    write_video(tmp_path / "a.mp4", clip, rate=30)
+    assert abs(module.frame_rate(tmp_path / "a.mp4") - 30) < 0.01
+    dataset = data.videos(tmp_path / "a.mp4", stride=2)
+    assert abs(dataset.preprocessing.rate - 15) < 0.01
+    assert data.videos(clip).preprocessing.rate == 25
+
+
+def test_a_clip_is_decoded_once_and_not_at_every_update(tmp_path, clip, monkeypatch):
+    write_video(tmp_path / "a.gif", clip)
+    calls, read = [], module.read_video
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return read(*arguments)
+
+    monkeypatch.setattr(module, "read_video", counted)
+    dataset = data.videos(tmp_path / "a.gif")
+    assert len(list(dataset.repeat(5))) == 5
+    assert len(calls) == 2  # for the size, and for the data
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_nothing_half_written_is_left(tmp_path, clip, monkeypatch, name):
+    def full(*arguments, **settings):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError):
+        write_video(tmp_path / name, clip)
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ import numpy as np
 from genconv_tf.card import sheet
 from genconv_tf.data.decode import read_image, write_image
 from genconv_tf.data.media import KINDS, write
+from genconv_tf.data.sounds import RATE
 
 
 def run(options):
@@ -63,7 +64,8 @@ def lengths(model, options):
     if options.frames is not None:
         size[0] = options.frames
     if options.seconds is not None:
-        size[0] = max(1, round(options.seconds * about["preprocessing"]["rate"]))
+        rate = about["preprocessing"].get("rate") or RATE
+        size[0] = max(1, round(options.seconds * rate))
     if len(size) != rank:
         raise ValueError(f"Expected --size of {min(rank, 2)} lengths. Received: {options.size}")
     return tuple(size)

@@ -1,5 +1,6 @@
 """`genconv train`: a file in, a model out."""
 
+import inspect
 import os
 import shlex
 import sys
@@ -44,8 +45,6 @@ def load(content, options):
     kind = how.pop("kind", KINDS[content["model"].get("rank", 2)])
     if kind not in LOADERS:
         raise ValueError(f"Expected a kind of data of {sorted(LOADERS)}. Received: {kind!r}")
-    if options.size and kind == "sound":
-        raise ValueError("Expected --set data.seconds=S for a sound. Received: --size")
     size = options.size or how.pop("size", None)
     if size is not None:
         how["size"] = tuple(size) if isinstance(size, list) else size
@@ -54,12 +53,12 @@ def load(content, options):
     if kind == "image":
         how["seed"] = options.seed or 0
     source = options.input[0] if len(options.input) == 1 else options.input
-    try:
-        return LOADERS[kind](source, split=options.split, **how)
-    except TypeError as error:
-        if "unexpected keyword" not in str(error):
-            raise
-        raise ValueError(f"Expected settings of data for a {kind}. Received: {how}") from None
+    known = inspect.signature(LOADERS[kind]).parameters
+    unknown = sorted(set(how) - set(known))
+    if unknown:
+        raise ValueError(f"Expected settings of data for a {kind}, {', '.join(known)}. "
+                         f"Received: {', '.join(unknown)}")  # fmt: skip
+    return LOADERS[kind](source, split=options.split, **how)
 
 
 def content_name(options):

@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from genconv_tf.files import whole_file
+
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
@@ -43,9 +45,8 @@ def read_image(path):
 
 def write_image(path, pixels):
     """Write `(height, width, 3)` uint8 to `path`, whole or not at all."""
-    partial = f"{path}.part"
-    Image.fromarray(np.asarray(pixels, np.uint8)).save(partial, format="PNG")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        Image.fromarray(np.asarray(pixels, np.uint8)).save(partial, format="PNG")
 
 
 def _rgb(image):

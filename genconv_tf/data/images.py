@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from genconv_tf.data.decode import EXTENSIONS, read_image
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import find_files, from_tfds
+from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
 
 
 def images(
@@ -48,7 +48,7 @@ def images(
         raw, first = from_tfds(source[5:], split, feature)
         batch, count = batch or 16, None
     else:
-        arrays = _from_array(source) if _is_array(source) else None
+        arrays = pixels(source, ("height", "width")) if is_array(source) else None
         paths = None if arrays is not None else find_files(source, EXTENSIONS, "an image file")
         first = arrays[0] if arrays is not None else read_image(paths[0])
         count = len(arrays if arrays is not None else paths)
@@ -80,22 +80,6 @@ def _decode(path):
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def _is_array(source):
-    return isinstance(source, np.ndarray) or tf.is_tensor(source)
-
-
-def _from_array(source):
-    array = np.asarray(source)
-    array = array[None] if array.ndim == 3 else array
-    if array.ndim != 4 or array.shape[-1] != 3 or 0 in array.shape:
-        raise ValueError(f"Expected (height, width, 3) or (count, height, width, 3). "
-                         f"Received: {np.shape(source)}")  # fmt: skip
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
-        raise ValueError("Expected finite pixels in [0, 255]. Received: "
-                         f"[{array.min()}, {array.max()}]")  # fmt: skip
-    return array
-
-
 def mean_colour(mean, media):
     """Three numbers: `"colour"` is the mean colour of `media`, `"none"` black."""
     if isinstance(mean, str) and mean == "none":
@@ -110,8 +94,8 @@ def mean_colour(mean, media):
 
 
 def to_size(image, size, crop="resize", seed=None):
-    """An image `(height, width, 3)` scaled or cut to `size`; see `images`."""
-    shape = tf.shape(image)[:2]
+    """An image `(height, width, 3)`, or frames of one, scaled or cut to `size`; see `images`."""
+    shape = tf.shape(image)[-3:-1]
     if crop == "none":
         return image
     if crop == "random":
@@ -126,5 +110,5 @@ def to_size(image, size, crop="resize", seed=None):
         lambda: tf.cast(image, tf.float32),
         lambda: tf.image.resize(image, scaled, antialias=True),
     )
-    offset = (scaled - size) // 2
-    return tf.slice(resized, [offset[0], offset[1], 0], [*size, 3])
+    top, left = tf.unstack((scaled - size) // 2)
+    return resized[..., top : top + size[0], left : left + size[1], :]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.images import images
-from genconv_tf.data.sounds import sounds, write_sound
+from genconv_tf.data.sounds import RATE, sounds, write_sound
 from genconv_tf.data.videos import videos, write_video
 
 LOADERS = {"sound": sounds, "image": images, "video": videos}
@@ -23,13 +23,13 @@ def write(stem, media, rate=None):
     Args:
         stem: path without extension.
         media: `(samples, 1)`, `(height, width, 3)` or `(frames, height, width, 3)`.
-        rate: samples or frames a second.
+        rate: samples or frames a second; `None` for what is usual.
     """
     stem, kind = pathlib.Path(stem), KINDS[media.ndim - 1]
     if kind == "sound":
-        write_sound(stem.with_name(stem.name + ".wav"), media, round(rate))
+        write_sound(stem.with_name(stem.name + ".wav"), media, round(rate or RATE))
     elif kind == "video":
-        write_video(stem.with_name(stem.name + ".mp4"), media, round(rate))
+        write_video(stem.with_name(stem.name + ".mp4"), media, *([rate] if rate else []))
     write_image(stem.with_name(stem.name + ".png"), picture(media))
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds
+from genconv_tf.files import whole_file
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 RATE = 11025  # Hz, the papers'
@@ -82,12 +83,7 @@ def read_sound(path, rate=RATE):
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise ValueError(f"Expected a sound file. Received: {path} (no such file)")
-    try:
-        import librosa
-        import soundfile
-    except ImportError:
-        message = "Expected librosa for sounds: pip install 'genconv-tf[sound]'"
-        raise ValueError(message) from None
+    librosa, soundfile = _libraries()
     try:
         wave, own = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -100,11 +96,20 @@ def read_sound(path, rate=RATE):
 
 def write_sound(path, wave, rate=RATE):
     """Write `(samples,)` or `(samples, 1)` in [-1, 1] as 16-bit WAV, whole or not at all."""
-    import soundfile
+    wave = np.asarray(wave).reshape(-1)
+    with whole_file(path) as partial:
+        _libraries()[1].write(partial, wave, rate, subtype="PCM_16", format="WAV")
 
-    partial = f"{path}.part"
-    soundfile.write(partial, np.asarray(wave).reshape(-1), rate, subtype="PCM_16", format="WAV")
-    os.replace(partial, path)
+
+def _libraries():
+    """librosa and soundfile, which come with the extra `sound`."""
+    try:
+        import librosa
+        import soundfile
+    except ImportError:
+        message = "Expected librosa for sounds: pip install 'genconv-tf[sound]'"
+        raise ValueError(message) from None
+    return librosa, soundfile
 
 
 def _waves_of_array(source):

@@ -1,7 +1,10 @@
-"""What a source names: files, folders, glob patterns, TFDS names."""
+"""What a source names: files, folders, glob patterns, arrays, TFDS names."""
 
 import glob
 import os
+
+import numpy as np
+import tensorflow as tf
 
 
 def find_files(source, extensions, what):
@@ -32,6 +35,28 @@ def find_files(source, extensions, what):
     if not paths:
         raise ValueError(f"Expected {what}. Received: none")
     return paths
+
+
+def is_array(source):
+    return isinstance(source, np.ndarray) or tf.is_tensor(source)
+
+
+def pixels(source, axes):
+    """An array of pixels in [0, 255] as `(count, *axes, 3)`, checked.
+
+    Args:
+        source: `(*axes, 3)`, or with a count before it.
+        axes: names of the axes, such as `("height", "width")`.
+    """
+    array = np.asarray(source)
+    array = array[None] if array.ndim == len(axes) + 1 else array
+    if array.ndim != len(axes) + 2 or array.shape[-1] != 3 or 0 in array.shape:
+        one = ", ".join(axes)
+        raise ValueError(f"Expected ({one}, 3) or (count, {one}, 3). Received: {np.shape(source)}")
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
+        raise ValueError("Expected finite pixels in [0, 255]. Received: "
+                         f"[{array.min()}, {array.max()}]")  # fmt: skip
+    return array
 
 
 def from_tfds(name, split, feature):

@@ -1,5 +1,6 @@
 """Videos on `tf.data`: from files, folders of frames, globs, arrays and TFDS names; and back."""
 
+import fractions
 import os
 
 import numpy as np
@@ -8,8 +9,10 @@ import tensorflow as tf
 from genconv_tf.data import decode
 from genconv_tf.data.images import mean_colour, to_size
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import find_files, from_tfds
+from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
+from genconv_tf.files import whole_file
 
+RATE = 25.0  # frames a second of what does not say so itself
 EXTENSIONS = (".mp4", ".avi", ".webm", ".gif", ".mov", ".mkv")
 
 
@@ -24,7 +27,7 @@ def videos(
     mean="colour",
     split="train",
     feature="video",
-    rate=25.0,
+    rate=None,
 ):
     """Videos as a `tf.data.Dataset` of `(batch, frames, height, width, 3)` float32.
 
@@ -46,7 +49,7 @@ def videos(
         mean: `"colour"` subtracts the mean colour of the first video, `"none"` nothing, three
             numbers themselves.
         split, feature: of a TFDS name.
-        rate: frames a second of what is written back.
+        rate: frames a second of what is written back; `None` for that of the first file, or 25.
 
     Raises:
         ValueError: nothing is found, or a file does not decode or has too few frames.
@@ -60,30 +63,34 @@ def videos(
     taken = slice(start, None if frames is None else start + (frames - 1) * stride + 1, stride)
     if isinstance(source, str) and source.startswith("tfds:"):
         raw, first = from_tfds(source[5:], split, feature)
-        raw, first, count = raw.map(lambda v: v[taken]), first[taken], 16
+        raw, first, count = raw.map(lambda v: v[taken]), first[taken], None
         batch = batch or 1
-    elif isinstance(source, np.ndarray) or tf.is_tensor(source):
-        array = _array(source)[:, taken]
+    elif is_array(source):
+        array = pixels(source, ("frames", "height", "width"))[:, taken]
         raw, first, count = tf.data.Dataset.from_tensor_slices(array), array[0], len(array)
     else:
         paths = _find(source)
         first, count = read_video(paths[0], start, frames, stride), len(paths)
+        rate = rate or frame_rate(paths[0]) / stride
         raw = tf.data.Dataset.from_tensor_slices(paths).map(
             lambda path: _decode(path, start, frames, stride)
         )
     if len(first) < (frames or 1):
         raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
     shape = (len(first), *(size or first.shape[1:3]), 3)
-    preprocessing = Preprocessing(mean=mean_colour(mean, [first]), rate=rate)
+    preprocessing = Preprocessing(mean=mean_colour(mean, [first]), rate=rate or RATE)
 
     def prepare(video):
-        if crop == "resize":
-            video = tf.map_fn(lambda frame: to_size(frame, shape[1:3]), video,
-                              fn_output_signature=tf.float32)  # fmt: skip
+        video = to_size(video, shape[1:3], crop)
         return preprocessing.encode(tf.ensure_shape(video, shape))
 
-    batch = min(batch or count, count)
-    dataset = raw.map(prepare).batch(batch, drop_remainder=True).prefetch(1)
+    if count is not None:
+        batch = min(batch or count, count)
+    dataset = raw.map(prepare).batch(batch, drop_remainder=True)
+    if count is not None:
+        # A clip is decoded once and not at every update; a whole TFDS dataset would not fit.
+        dataset = dataset.cache()
+    dataset = dataset.prefetch(1)
     dataset.preprocessing = preprocessing
     return dataset
 
@@ -99,10 +106,7 @@ def read_video(path, start=0, frames=None, stride=1):
         return _folder_of_frames(path, start, frames, stride)
     if not os.path.isfile(path):
         raise ValueError(f"Expected a video file. Received: {path} (no such file)")
-    try:
-        import av
-    except ImportError:
-        raise ValueError("Expected PyAV for videos: pip install 'genconv-tf[video]'") from None
+    av = _library()
     taken, wanted = [], start
     try:
         with av.open(path) as container:
@@ -120,7 +124,15 @@ def read_video(path, start=0, frames=None, stride=1):
     return np.stack(taken)
 
 
-def write_video(path, video, rate=25):
+def frame_rate(path):
+    """Frames a second of a video file; `RATE` of a folder of frames."""
+    if os.path.isdir(path):
+        return RATE
+    with _library().open(os.fspath(path)) as container:
+        return float(container.streams.video[0].average_rate or RATE)
+
+
+def write_video(path, video, rate=RATE):
     """Write `(frames, height, width, 3)` uint8 as MP4 or GIF, by its name, or as a folder of PNG.
 
     Files appear whole or not at all. `rate` is in frames a second.
@@ -143,26 +155,32 @@ def _write_gif(path, video, rate):
     from PIL import Image
 
     images = [Image.fromarray(frame) for frame in video]
-    partial = f"{path}.part"
-    images[0].save(partial, format="GIF", save_all=True, append_images=images[1:],
-                   duration=1000 / rate, loop=0)  # fmt: skip
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        images[0].save(partial, format="GIF", save_all=True, append_images=images[1:],
+                       duration=1000 / rate, loop=0)  # fmt: skip
 
 
 def _write_mp4(path, video, rate):
-    import av
-
-    partial = f"{path}.part"
+    av = _library()
     # H.264 halves the colour: lengths have to be even.
     height, width = (n - n % 2 for n in video.shape[1:3])
-    with av.open(partial, "w", format="mp4") as container:
+    with whole_file(path) as partial, av.open(partial, "w", format="mp4") as container:
+        rate = fractions.Fraction(rate).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in video[:, :height, :width]:
             frame = np.ascontiguousarray(frame)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-    os.replace(partial, path)
+
+
+def _library():
+    """PyAV, which comes with the extra `video`."""
+    try:
+        import av
+    except ImportError:
+        raise ValueError("Expected PyAV for videos: pip install 'genconv-tf[video]'") from None
+    return av
 
 
 def _find(source):
@@ -196,15 +214,3 @@ def _decode(path, start, frames, stride):
         return read_video(path.decode(), start, frames, stride)
 
     return tf.ensure_shape(tf.numpy_function(read, [path], tf.uint8), (None, None, None, 3))
-
-
-def _array(source):
-    array = np.asarray(source)
-    array = array[None] if array.ndim == 4 else array
-    if array.ndim != 5 or array.shape[-1] != 3 or 0 in array.shape:
-        raise ValueError("Expected (frames, height, width, 3) or a count before it. "
-                         f"Received: {np.shape(source)}")  # fmt: skip
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 255:
-        raise ValueError("Expected finite pixels in [0, 255]. Received: "
-                         f"[{array.min()}, {array.max()}]")  # fmt: skip
-    return array
