@@ -13,22 +13,41 @@ class Chains:
     Args:
         shapes: `(chains, *spatial, channels)` of every level, coarse to fine. The number of chains
             must not grow towards the finer levels.
+        window: longest axis of a chain; a longer one is represented by a window of it.
+
+    Attributes:
+        states: a variable of every level.
+        starts: lengths of what the chains below grow into, of every level.
+        windowed: whether the chains of a level are windows, which have edges, of longer ones.
     """
 
-    def __init__(self, shapes):
+    def __init__(self, shapes, window=None):
         for coarse, fine in itertools.pairwise(shapes):
             if fine[0] > coarse[0]:
                 raise ValueError(
                     "Expected no more chains at a finer level than below it. "
                     f"Received: {[shape[0] for shape in shapes]}"
                 )
+        whole = [tuple(shape[1:-1]) for shape in shapes]
+        parts = [tuple(min(n, window or n) for n in lengths) for lengths in whole]
+        # A window of the chain below grows into a window of this one, which may still be too long.
+        self.starts = [
+            whole[i] if i == 0 else _grown(parts[i - 1], whole[i - 1], whole[i])
+            for i in range(len(whole))
+        ]
+        self.windowed = [part != lengths for part, lengths in zip(parts, whole)]
         self.states = [
-            tf.Variable(tf.zeros(shape), trainable=False, name=f"chains_{i}")
-            for i, shape in enumerate(shapes)
+            tf.Variable(tf.zeros((count, *part, channels)), trainable=False, name=f"chains_{i}")
+            for i, ((count, *_, channels), part) in enumerate(zip(shapes, parts))
         ]
 
     def __len__(self):
         return len(self.states)
+
+
+def _grown(part, below, whole):
+    """Lengths at a level of a `part` of the level below, whose whole has lengths `below`."""
+    return tuple(-(-n * fine // coarse) for n, coarse, fine in zip(part, below, whole))
 
 
 def restarts(seeds, iteration, probability):

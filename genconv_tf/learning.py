@@ -18,6 +18,9 @@ class Learning:
         chains: number of parallel chains; a list gives each level its own, falling from coarse to
             fine, because a coarse chain has few positions to average over.
         chain_size: lengths of a chain at the finest level; `None` for the size of the data.
+        window: longest part of a chain, in samples of its level, that a level runs and learns from;
+            a random window of a longer one stands for it. A fine level has far more positions than
+            its gradient needs, a coarse one needs the whole chain.
         start: where chains (re)start: `"fresh"` from the sampler's start, `"data"` from the data
             (contrastive divergence).
         rejuvenation: probability that a chain restarts at an update. 0 is persistent chains,
@@ -35,12 +38,14 @@ class Learning:
         grow_rate: factor on the learning rate at each added layer.
         overshoot_penalty: weight of the penalty on overshooting Langevin steps, beside the energy
             gap (see `genconv_tf.penalty`); a list gives each level its own.
+        penalty_interval: the penalty acts at every so many updates, with as many times its weight.
         limit: chains whose root mean square exceeds that of the data by this factor have diverged.
     """
 
     updates: int = 700
     chains: int | tuple = 1
     chain_size: tuple | int | None = None
+    window: int | None = None
     start: str = "fresh"
     rejuvenation: float = 0.0
     optimizer: dict = dataclasses.field(default_factory=lambda: {"name": "adam"})
@@ -51,6 +56,7 @@ class Learning:
     grow: bool = False
     grow_rate: float = 1.0
     overshoot_penalty: float | tuple = 0.0
+    penalty_interval: int = 1
     limit: float = 4.0
 
     def __post_init__(self):
@@ -62,8 +68,11 @@ class Learning:
             )
         if not 0 <= self.rejuvenation <= 1:
             raise ValueError(f"Expected a probability. Received: rejuvenation={self.rejuvenation}")
-        if not isinstance(self.updates, int) or self.updates < 1:
-            raise ValueError(f"Expected updates >= 1. Received: {self.updates!r}")
+        for name in ("updates", "window", "penalty_interval"):
+            value = getattr(self, name)
+            optional = name == "window" and value is None
+            if not optional and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"Expected {name} >= 1. Received: {value!r}")
         for name in ("chains", "chain_size", "level_rates", "overshoot_penalty"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -90,7 +99,7 @@ class Learning:
         return optimizer
 
 
-def likelihood_gradient(network, data, chains, normalise="top"):
+def likelihood_gradient(network, data, chains, normalise="top", boundary=None):
     """Gradient of the negative log-likelihood, estimated from data and chains (GCN eq. 21).
 
     Args:
@@ -99,6 +108,7 @@ def likelihood_gradient(network, data, chains, normalise="top"):
             `"valid"`: a photograph does not go on at its opposite side.
         chains: `(chains, *spatial, channels)`, of any number and size.
         normalise: see `Learning`.
+        boundary: of the chains, where it is not the network's: a window has edges.
 
     Returns:
         The energy gap, the mean of f over data minus that over chains (per position, unless
@@ -106,10 +116,10 @@ def likelihood_gradient(network, data, chains, normalise="top"):
     """
     observed = network.data_boundary
     count_data = network.layer_positions(data.shape[1:-1], observed)
-    count_chains = network.layer_positions(chains.shape[1:-1])
+    count_chains = network.layer_positions(chains.shape[1:-1], boundary)
     with tf.GradientTape() as tape:
         f_data = tf.reduce_mean(network(data, boundary=observed))
-        f_chains = tf.reduce_mean(network(chains))
+        f_chains = tf.reduce_mean(network(chains, boundary=boundary))
         if normalise != "none":
             f_data /= count_data[-1]
             f_chains /= count_chains[-1]

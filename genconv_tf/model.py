@@ -12,7 +12,8 @@ from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.network import ScoringNetwork
-from genconv_tf.penalty import overshoot
+from genconv_tf.penalty import now_and_then, overshoot
+from genconv_tf.windows import interior, random_window
 
 
 @keras.saving.register_keras_serializable("genconv_tf")
@@ -146,7 +147,8 @@ class GenerativeConvNet(keras.Model):
         size = (size,) * self.rank if isinstance(size, int) else tuple(size)
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
-            [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)]
+            [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],
+            self.learning.window,
         )
 
     def fit(self, x=None, *args, **kwargs):
@@ -168,16 +170,9 @@ class GenerativeConvNet(keras.Model):
         observed = pyramid.levels_of(x, self.levels)
         chains = self.advance_chains(observed)
         gradients, variables, rates = [], [], []
-        weights = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))
         level_rates = pyramid.per_level(self.learning.level_rates, len(self.levels))
         for i, network in enumerate(self.networks):
-            gap, gradient = ml.likelihood_gradient(
-                network, observed[i], chains[i], self.learning.normalise
-            )
-            if weights[i]:
-                seeds = noise.fold(self._update_seeds(1), i)
-                _, steep = overshoot(self.levels[i], observed[i], chains[i], seeds)
-                gradient = [g if s is None else g + weights[i] * s for g, s in zip(gradient, steep)]
+            gap, gradient = self.level_gradient(i, observed[i], chains[i])
             gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
             variables += network.trainable_variables
             rates += ml.rates(network, level_rates[i], self.learning.bias_rate)
@@ -210,11 +205,33 @@ class GenerativeConvNet(keras.Model):
                 fresh = from_data(observed[i], count, size)
             else:
                 below = chains[-1][:count] if chains else None
-                fresh = level.start(row, size, self.channels, below)
+                fresh = level.start(row, self.chains.starts[i], self.channels, below)
+                fresh = random_window(fresh, size, row, -4)
             chain = level.langevin(rejuvenate(state, fresh, restart[:count]), row)
             state.assign(chain)
             chains.append(chain)
         return chains
+
+    def level_gradient(self, i, data, chains):
+        """Energy gap of level i, and what its weights descend: -log-likelihood and penalty."""
+        network, edge = self.networks[i], None
+        if self.chains.windowed[i]:
+            # Near the edges of a window f saw what is not there.
+            inside = interior(chains.shape[1:-1], network.receptive_field())
+            chains, edge = chains[(slice(None), *inside)], network.data_boundary
+        normalise = self.learning.normalise
+        gap, gradient = ml.likelihood_gradient(network, data, chains, normalise, edge)
+        weight = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))[i]
+        if weight:
+            seeds = noise.fold(self._update_seeds(1), i)
+            penalty = now_and_then(
+                lambda: overshoot(self.levels[i], data, chains, seeds)[1],
+                tf.cast(self.optimizer.iterations, tf.int32),
+                self.learning.penalty_interval,
+                network.trainable_variables,
+            )
+            gradient = [g + weight * p for g, p in zip(gradient, penalty)]
+        return gap, gradient
 
     # -- sampling ----------------------------------------------------------------------------
 

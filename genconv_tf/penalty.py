@@ -10,8 +10,8 @@ S. Nowozin, "Which training methods for GANs do actually converge?" (ICML 2018).
 
 import tensorflow as tf
 
-from genconv_tf import noise
 from genconv_tf.energy import log_density_gradient
+from genconv_tf.windows import interior, random_window
 
 # Windows of this many receptive fields: their second derivative costs a fraction of an update.
 WINDOW = 6
@@ -36,7 +36,8 @@ def overshoot(level, data, chains, seeds):
     """
     network, s = level.network, level.reference.std
     extents = network.receptive_field()
-    data, x = (window(signal, extents, seeds) for signal in (data, chains))
+    lengths = [None if e is None else WINDOW * e for e in extents]
+    data, x = (random_window(signal, lengths, seeds, -3) for signal in (data, chains))
     inside = [(slice(None), *interior(signal.shape[1:-1], extents)) for signal in (data, x)]
 
     def f(x):
@@ -56,29 +57,24 @@ def overshoot(level, data, chains, seeds):
     return penalty, tape.gradient(penalty, weights)
 
 
-def window(x, extents, seeds):
-    """The same random window of every row of `x`: whole along an axis that f covers whole.
+def now_and_then(penalise, iteration, interval, weights):
+    """The gradient of a penalty at every `interval`-th update, `interval` times as large; else 0.
+
+    A penalty that changes slowly costs little this way: T. Karras et al., "Analyzing and improving
+    the image quality of StyleGAN" (CVPR 2020), lazy regularisation.
 
     Args:
-        x: `(batch, *spatial, channels)`.
-        extents: the receptive field along each axis, `None` for the whole axis.
-        seeds: `(batch, 2)` int32.
+        penalise: function that returns one gradient per weight, `None` where there is none.
+        iteration: int32 scalar, the number of updates so far.
+        interval: int.
+        weights: tensors that the gradients belong to.
     """
-    begin, size = [0], [-1]
-    drawn = noise.uniform(seeds[:1], [len(extents)], iteration=-3)[0]
-    for axis, extent in enumerate(extents):
-        have = x.shape[axis + 1]
-        want = have if extent is None else min(have, WINDOW * extent)
-        begin.append(tf.cast(drawn[axis] * float(have - want + 1), tf.int32))
-        size.append(want)
-    return tf.slice(x, [*begin, 0], [*size, -1])
 
+    def dense():
+        return [
+            tf.zeros_like(w) if g is None else interval * g for w, g in zip(weights, penalise())
+        ]
 
-def interior(lengths, extents):
-    """Slices of what is seen from all sides: nearer the edge fewer positions of f see a sample."""
-    slices = []
-    for length, extent in zip(lengths, extents):
-        # The middle third of a signal that is small itself.
-        margin = 0 if extent is None else min(extent - 1, length // 3)
-        slices.append(slice(margin, length - margin))
-    return tuple(slices)
+    if interval == 1:
+        return dense()
+    return tf.cond(iteration % interval == 0, dense, lambda: [tf.zeros_like(w) for w in weights])

@@ -5,7 +5,7 @@ import tensorflow as tf
 from genconv_tf import GenerativeConvNet, noise
 from genconv_tf.energy import Reference
 from genconv_tf.network import ScoringNetwork
-from genconv_tf.penalty import WINDOW, overshoot, window
+from genconv_tf.penalty import now_and_then, overshoot
 from genconv_tf.pyramid import Level, Sampler
 
 RNG = np.random.default_rng(0)
@@ -71,12 +71,18 @@ def test_a_kink_that_is_stepped_over_is_seen():
     np.testing.assert_allclose(penalty, -before * -y, rtol=1e-4)
 
 
-def test_windows_lie_in_the_data_and_move_with_the_seed():
-    x = tf.reshape(tf.range(200.0), (1, 200, 1))
-    first = {int(window(x, [5], tf.constant([[7, i]]))[0, 0, 0]) for i in range(40)}
-    assert len(first) > 20 and max(first) <= 200 - WINDOW * 5
-    assert window(x, [5], SEEDS).shape == (1, WINDOW * 5, 1)
-    assert window(x, [None], SEEDS).shape == x.shape
+def test_a_penalty_now_and_then_has_the_same_sum():
+    w = [tf.Variable([1.0, 2.0]), tf.Variable([3.0])]
+
+    @tf.function
+    def gradient(iteration, interval):
+        return now_and_then(lambda: [tf.constant([1.0, -2.0]), None], iteration, interval, w)
+
+    for interval in (1, 3):
+        each = [gradient(tf.constant(i), interval) for i in range(6)]
+        np.testing.assert_array_equal(sum(g for g, _ in each), [6.0, -12.0])
+        np.testing.assert_array_equal(sum(g for _, g in each), [0.0])
+        assert np.count_nonzero([g[0] for g, _ in each]) == 6 / interval
 
 
 def test_an_update_descends_the_penalty_of_its_weight(photograph):

@@ -1,0 +1,39 @@
+"""Windows of signals: parts that stand for the whole where the whole costs more than it tells."""
+
+import tensorflow as tf
+
+from genconv_tf import noise
+
+
+def random_window(x, lengths, seeds, iteration):
+    """The same random window of every row of `x`.
+
+    Args:
+        x: `(batch, *spatial, channels)`.
+        lengths: of the window; an axis that is no longer stays whole, as does one of `None`.
+        seeds: `(batch, 2)` int32; the first places the window, together with `iteration`.
+        iteration: int that no other draw from these seeds uses.
+    """
+    begin, size = [0], [-1]
+    drawn = noise.uniform(seeds[:1], [len(lengths)], iteration)[0]
+    for axis, want in enumerate(lengths):
+        have = x.shape[axis + 1]
+        want = have if want is None else min(have, want)
+        begin.append(tf.cast(drawn[axis] * float(have - want + 1), tf.int32))
+        size.append(want)
+    return tf.slice(x, [*begin, 0], [*size, -1])
+
+
+def interior(lengths, extents):
+    """Slices, one an axis, of what lies farther from every edge than the receptive field reaches.
+
+    Args:
+        lengths: of a signal.
+        extents: the receptive field along each axis, `None` where it is the whole axis.
+    """
+    slices = []
+    for length, extent in zip(lengths, extents):
+        # The middle third of a signal that is small itself.
+        margin = 0 if extent is None else min(extent - 1, length // 3)
+        slices.append(slice(margin, length - margin))
+    return tuple(slices)
