@@ -8,11 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf import card, files, presets, warmup
+from genconv_tf.precision import resolve
 
 EXTRA = "assets.extra"
 
 
-def export(model, folder, replace=False):
+def export(model, folder, replace=False, precision="float32"):
     """Write `model` as a SavedModel for TensorFlow or TensorFlow Serving.
 
     Signatures, with named inputs and dict outputs: `serving_default` (= `score`), `sample`,
@@ -21,7 +22,10 @@ def export(model, folder, replace=False):
 
     Args:
         folder: a new or empty folder, unless `replace`.
+        precision: of the convolutions. `"bfloat16"` is about twice as fast on processors that have
+            units for it, and many times slower on the others.
     """
+    model = model.twin(precision=resolve(precision))
     with files.whole_folder(folder, replace) as partial:
         # It finds the weights in the functions; tracking the model as well would store them twice.
         archive = keras.export.ExportArchive()

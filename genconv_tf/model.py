@@ -11,8 +11,8 @@ from genconv_tf import noise, pyramid
 from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
-from genconv_tf.network import ScoringNetwork
 from genconv_tf.penalty import now_and_then, overshoot
+from genconv_tf.precision import resolve
 from genconv_tf.windows import interior, random_window
 
 
@@ -33,7 +33,8 @@ class GenerativeConvNet(keras.Model):
         learning: a `Learning` or its arguments.
         preprocessing: a `Preprocessing` or its arguments: what turns media into x and back.
         size: lengths that training chains have, and samples unless they are told otherwise.
-        precision: dtype of the convolutions, `"float32"` or `"bfloat16"`. All else is float32.
+        precision: dtype of the convolutions, `"float32"`, `"bfloat16"`, or `"auto"` for what is
+            faster on the machine that runs the model. All else is float32.
         seed: of weights and noise.
     """
 
@@ -57,8 +58,6 @@ class GenerativeConvNet(keras.Model):
         **kwargs,
     ):
         super().__init__(**{"name": "generative_conv_net", **kwargs})
-        if precision not in ("float32", "bfloat16"):
-            raise ValueError(f'Expected "float32" or "bfloat16". Received: {precision!r}')
         if not isinstance(levels, int) or levels < 1:
             raise ValueError(f"Expected at least one level. Received: levels={levels!r}")
         size = (size,) * rank if isinstance(size, int) else tuple(size)
@@ -81,29 +80,19 @@ class GenerativeConvNet(keras.Model):
             "precision": precision,
             "seed": seed,
         }
-        self.networks = [
-            ScoringNetwork(
-                layers,
-                rank,
-                boundary,
-                weight_init,
-                weight_scale,
-                seed=seed + 1000 * i,
-                dtype="mixed_bfloat16" if precision == "bfloat16" else "float32",
-                name=f"level_{i}",
-            )
-            for i in range(levels)
-        ]
-        self.levels = tuple(
-            pyramid.Level(
-                network,
-                self.reference,
-                tuple(f ** (levels - 1 - i) for f in factor),
-                pyramid.Sampler(**pyramid.one_level(dataclasses.asdict(self.sampler), i, levels)),
-                self.preprocessing.bounds(),
-            )
-            for i, network in enumerate(self.networks)
+        network = {
+            "layers": layers,
+            "rank": rank,
+            "boundary": boundary,
+            "weight_init": weight_init,
+            "weight_scale": weight_scale,
+            "dtype": "mixed_bfloat16" if resolve(precision) == "bfloat16" else "float32",
+        }
+        bounds = self.preprocessing.bounds()
+        self.levels = pyramid.make_levels(
+            levels, factor, network, seed, self.reference, self.sampler, bounds
         )
+        self.networks = [level.network for level in self.levels]
         for level in self.levels:
             level.network.build((None, *level.size(size), channels))
         self.built = True
@@ -335,6 +324,12 @@ class GenerativeConvNet(keras.Model):
             "layers": layers,
             **{part: dataclasses.asdict(getattr(self, part)) for part in parts},
         }
+
+    def twin(self, **changes):
+        """A model of the same weights with other arguments, and without chains or optimizer."""
+        twin = type(self).from_config({**self.get_config(), **changes})
+        twin.set_weights(self.get_weights())
+        return twin
 
     @classmethod
     def from_recipe(cls, recipe, data=None, **changes):

@@ -28,7 +28,8 @@ def save(model, folder, replace=False, exemplar=None, samples=None, **facts):
     """
     with files.whole_folder(folder, replace) as partial:
         files.write_json(partial / CONFIG, _serialised(model))
-        _bare(model).save_weights(partial / WEIGHTS)
+        # Without an optimizer, whose state would treble the file and name the run.
+        model.twin().save_weights(partial / WEIGHTS)
         pictures = cards.write_pictures(partial, exemplar, samples)
         hashes = {p: files.sha256(partial / p) for p in (CONFIG, WEIGHTS, *pictures)}
         metadata = cards.metadata(model, pathlib.Path(folder).name, facts, hashes)
@@ -98,13 +99,6 @@ def write_index(folder):
     published = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != INDEX)
     index = {p.relative_to(folder).as_posix(): files.sha256(p) for p in published}
     files.write_json(folder / INDEX, index)
-
-
-def _bare(model):
-    """The model without an optimizer, whose state would treble the file and name the run."""
-    bare = type(model).from_config(model.get_config())
-    bare.set_weights(model.get_weights())
-    return bare
 
 
 def _serialised(model):

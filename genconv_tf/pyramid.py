@@ -119,6 +119,30 @@ class Level:
         return langevin(self.gradient, x, seeds, steps, step_size, temperature, mask, bounds)
 
 
+def make_levels(count, factor, network, seed, reference, sampler, bounds):
+    """The levels of a pyramid, coarse to fine: a tuple of `Level`.
+
+    Args:
+        count: number of levels.
+        factor: ratio of size between two levels, one int per axis.
+        network: arguments of the `ScoringNetwork` of each level.
+        seed: of the weights of the coarsest; each level has one of its own.
+        reference, bounds: as for a `Level`.
+        sampler: a `Sampler`, whose lists have one value for each level.
+    """
+    settings = dataclasses.asdict(sampler)
+    return tuple(
+        Level(
+            ScoringNetwork(**network, seed=seed + 1000 * i, name=f"level_{i}"),
+            reference,
+            tuple(f ** (count - 1 - i) for f in factor),
+            Sampler(**one_level(settings, i, count)),
+            bounds,
+        )
+        for i in range(count)
+    )
+
+
 def generate(levels, seeds, size, channels, steps=None, known=None, mask=None):
     """Sample afresh, from noise at the coarsest level to the finest.
 

@@ -136,3 +136,16 @@ def test_weights_are_stored_once(small, exported):
     stored = tf.train.list_variables(str(exported / "variables" / "variables"))
     shapes = sorted(tuple(shape) for name, shape in stored if "OBJECT_GRAPH" not in name)
     assert shapes == sorted(tuple(w.shape) for w in small.weights)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_export_computes_in_the_precision_that_was_asked_for(small, tmp_path, precision):
+    """float32 unless told otherwise, whatever the model learned in: it is to run anywhere."""
+    model = small.twin(precision="bfloat16" if precision == "float32" else "float32")
+    chosen = {} if precision == "float32" else {"precision": precision}
+    model.export(tmp_path / "1", **chosen)
+    x = tf.random.stateless_normal((2, 32, 32, 3), (1, 2), stddev=20.0)
+    received = tf.saved_model.load(str(tmp_path / "1")).signatures["reconstruct"](x=x)["x"]
+    np.testing.assert_allclose(received, small.twin(precision=precision).reconstruct(x), rtol=1e-5)
+    other = model.reconstruct(x)
+    assert np.abs(received - other).max() > 1e-4 * np.abs(other).max()

@@ -179,6 +179,13 @@ def test_bad_settings_are_refused(change):
         GenerativeConvNet(**{**SMALL, **change})
 
 
+def test_a_twin_has_the_weights_and_other_arguments(small):
+    twin = small.twin(precision="bfloat16", size=40)
+    assert twin.networks[0].compute_dtype == "bfloat16" and twin.size == (40, 40)
+    for mine, its in zip(small.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
 def test_a_finer_level_may_not_have_more_chains_than_start_it():
     with pytest.raises(ValueError, match="Received: \\[1, 2\\]"):
         Chains([(1, 8, 8, 3), (2, 16, 16, 3)])

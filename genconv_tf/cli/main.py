@@ -80,6 +80,9 @@ def parser():
     one = commands.add_parser("export", help="write a SavedModel that needs no genconv_tf")
     one.add_argument("model", help="a preset's name or a preset folder")
     one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"],
+                     help="of the convolutions; bfloat16 is fast where the processor has units "
+                          "for it and very slow elsewhere (default: float32)")  # fmt: skip
 
     one = commands.add_parser("evaluate", help="measure samples against their exemplar")
     one.add_argument("exemplar")
