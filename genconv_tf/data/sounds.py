@@ -5,6 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from genconv_tf.data.generated import SOUNDS, generate, is_generated
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds
 from genconv_tf.files import whole_file
@@ -31,8 +32,8 @@ def sounds(
 
     Args:
         source: a sound file (WAV of any depth, FLAC, OGG, MP3), a list of them, a folder, a glob
-            pattern, an array `(samples,)` or `(count, samples)` in [-1, 1] at `rate`, or
-            `"tfds:NAME"`.
+            pattern, an array `(samples,)` or `(count, samples)` in [-1, 1] at `rate`,
+            `"tfds:NAME"`, or `"generated:rain"`, `"generated:crackle"` or `"generated:wind"`.
         seconds: length of each; `None` for that of the shortest.
         rate: samples a second.
         start: seconds to skip.
@@ -51,6 +52,9 @@ def sounds(
     if seconds is not None and not seconds > 0:
         raise ValueError(f"Expected a positive length in seconds. Received: {seconds}")
     skip = round(start * rate)
+    if is_generated(source):
+        needed = None if seconds is None else start + seconds
+        source = generate(source, SOUNDS, seconds=needed, rate=rate)
     if isinstance(source, str) and source.startswith("tfds:"):
         waves, batch = _waves_of_tfds(source[5:], split, feature), batch or 16
     elif isinstance(source, np.ndarray) or tf.is_tensor(source):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf.data import decode
+from genconv_tf.data.generated import VIDEOS, generate, is_generated
 from genconv_tf.data.images import mean_colour, to_size
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
@@ -38,7 +39,7 @@ def videos(
     Args:
         source: a video file (MP4, AVI, WebM, GIF), a list of them, a folder of videos, a folder of
             frames, a glob pattern, an array `(frames, height, width, 3)` or with a count before it,
-            in [0, 255], or `"tfds:NAME"`.
+            in [0, 255], `"tfds:NAME"`, or `"generated:fire"` or `"generated:water"`.
         frames: number of frames; `None` for all of the first video.
         size: `(height, width)`, or one int for both. `None` keeps the size of the first video.
         start: first frame.
@@ -60,6 +61,9 @@ def videos(
         if value is not None and (not isinstance(value, int) or value < least):
             raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
     size = (size, size) if isinstance(size, int) else size
+    if is_generated(source):
+        needed = None if frames is None else start + frames * stride
+        source = generate(source, VIDEOS, frames=needed, size=size)
     taken = slice(start, None if frames is None else start + (frames - 1) * stride + 1, stride)
     if isinstance(source, str) and source.startswith("tfds:"):
         raw, first = from_tfds(source[5:], split, feature)

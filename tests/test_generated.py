@@ -1,0 +1,67 @@
+"""The project's own inputs: what their documentation says of them, measured."""
+
+import numpy as np
+import pytest
+
+import genconv_tf as gct
+from genconv_tf.data.generated import SOUNDS, VIDEOS
+
+
+@pytest.mark.parametrize("name", sorted(SOUNDS))
+def test_a_sound_is_its_seed_and_fills_the_range(name):
+    wave = SOUNDS[name](seconds=2.0, seed=3)
+    assert wave.shape == (22050,) and wave.dtype == np.float32
+    np.testing.assert_allclose(np.abs(wave).max(), 0.9, rtol=1e-6)
+    np.testing.assert_array_equal(wave, SOUNDS[name](seconds=2.0, seed=3))
+    assert not np.array_equal(wave, SOUNDS[name](seconds=2.0, seed=4))
+
+
+@pytest.mark.parametrize("name", sorted(VIDEOS))
+def test_a_video_is_its_seed_and_moves(name):
+    video = VIDEOS[name](frames=12, size=(32, 48), seed=3).astype(float)
+    assert video.shape == (12, 32, 48, 3)
+    np.testing.assert_array_equal(video, VIDEOS[name](frames=12, size=(32, 48), seed=3))
+    assert not np.array_equal(video, VIDEOS[name](frames=12, size=(32, 48), seed=4))
+
+    def likeness(a, b):
+        return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+    frame = video - video.mean(axis=0)
+    near = np.mean([likeness(frame[t], frame[t + 1]) for t in range(11)])
+    far = np.mean([likeness(frame[t], frame[t + 6]) for t in range(6)])
+    assert near > 0.1 and abs(far) < near  # the next frame follows from this one, a later one less
+
+
+def test_a_fire_crackles_and_the_wind_does_not():
+    """Kurtosis of the waveform: 3 is Gaussian noise."""
+    kurtosis = {}
+    for name, make in SOUNDS.items():
+        wave = make(seconds=6.0, seed=0).astype(float)
+        kurtosis[name] = np.mean(wave**4) / np.mean(wave**2) ** 2
+    assert kurtosis["crackle"] > 10 and kurtosis["rain"] > 4
+    assert kurtosis["wind"] < kurtosis["rain"]
+
+
+def test_flames_glow_below_and_rise():
+    video = VIDEOS["fire"](frames=16, size=(64, 64)).astype(float).mean(axis=-1)
+    assert video[:, -8:].mean() > 3 * video[:, :8].mean()
+    # A frame is most like the next one shifted up: along a column the best shift is upwards.
+    shifts = range(-8, 9)
+    middle = slice(30, 50)
+    match = [
+        np.mean([np.corrcoef(video[t, middle].ravel(),
+                             video[t + 1, 30 + s : 50 + s].ravel())[0, 1] for t in range(15)])
+        for s in shifts
+    ]  # fmt: skip
+    assert shifts[int(np.argmax(match))] < 0
+
+
+def test_they_are_sources_like_any_other():
+    clip = gct.data.videos("generated:water", frames=5, size=(24, 32), start=1, stride=2)
+    assert next(iter(clip)).shape == (1, 5, 24, 32, 3)
+    sound = gct.data.sounds("generated:rain", seconds=0.5, start=0.25)
+    assert next(iter(sound)).shape == (1, 5512, 1)
+    with pytest.raises(ValueError, match=r"Expected one of .*generated:fire.*Received"):
+        gct.data.videos("generated:steam")
+    with pytest.raises(ValueError, match=r"Expected one of .*generated:rain"):
+        gct.data.sounds("generated:fire")
