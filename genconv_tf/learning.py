@@ -18,9 +18,9 @@ class Learning:
         chains: number of parallel chains; a list gives each level its own, falling from coarse to
             fine, because a coarse chain has few positions to average over.
         chain_size: lengths of a chain at the finest level; `None` for the size of the data.
-        window: longest part of a chain, in samples of its level, that a level runs and learns from;
-            a random window of a longer one stands for it. A fine level has far more positions than
-            its gradient needs, a coarse one needs the whole chain.
+        window: longest part of a chain or of the data, in samples of its level, that a level runs
+            and learns from; a random window of a longer one stands for it. A fine level has far
+            more positions than its gradient needs, a coarse one needs all of them.
         start: where chains (re)start: `"fresh"` from the sampler's start, `"data"` from the data
             (contrastive divergence).
         rejuvenation: probability that a chain restarts at an update. 0 is persistent chains,

@@ -204,6 +204,8 @@ class GenerativeConvNet(keras.Model):
     def level_gradient(self, i, data, chains):
         """Energy gap of level i, and what its weights descend: -log-likelihood and penalty."""
         network, edge = self.networks[i], None
+        seeds = noise.fold(self._update_seeds(1), i)
+        data = random_window(data, [self.learning.window] * self.rank, seeds, -5)
         if self.chains.windowed[i]:
             # Near the edges of a window f saw what is not there.
             inside = interior(chains.shape[1:-1], network.receptive_field())
@@ -212,7 +214,6 @@ class GenerativeConvNet(keras.Model):
         gap, gradient = ml.likelihood_gradient(network, data, chains, normalise, edge)
         weight = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))[i]
         if weight:
-            seeds = noise.fold(self._update_seeds(1), i)
             penalty = now_and_then(
                 lambda: overshoot(self.levels[i], data, chains, seeds)[1],
                 tf.cast(self.optimizer.iterations, tf.int32),

@@ -22,6 +22,28 @@ def test_texture_paper_is_experiment_1_of_the_paper():
     assert content["data"]["size"] == 224 and content["reference"]["std"] == 1.0
 
 
+@pytest.mark.parametrize(
+    "name, size, layers, positions",
+    [
+        ("video-stationary", (40, 224, 224),
+         [(60, (15, 15, 15), 3), (50, (5, 25, 25), 5), (25, (2, 3, 3), 2)],
+         [14 * 75 * 75, 3 * 15 * 15, 2 * 8 * 8]),
+        ("video-temporal", (50, 224, 224),
+         [(120, (7, 7, 7), 3), (30, (4, 73, 73), (2, 1, 1)), (5, (2, 1, 1), 1)],
+         [15 * 73 * 73, 6, 5]),
+        ("sound-paper", (60000,), [(1000, (2000,), 500)], [120]),
+    ],
+)  # fmt: skip
+def test_the_experiments_of_the_stg_paper_have_its_layers(name, size, layers, positions):
+    model = GenerativeConvNet.from_recipe(name)
+    network = model.networks[0]
+    assert model.size == size
+    kernels = [tuple(kernel.shape[:-2]) for kernel in network.kernels]
+    received = [(s.filters, k, s.stride) for s, k in zip(network.specs, kernels)]
+    assert received == layers
+    assert network.layer_positions(size) == positions
+
+
 def test_settings_are_changed_by_name():
     model = GenerativeConvNet.from_recipe("texture", **{"learning.updates": 7, "model.seed": 3})
     assert model.learning.updates == 7 and model.seed == 3

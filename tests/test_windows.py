@@ -46,6 +46,20 @@ def test_what_lies_at_the_edges_of_a_window_teaches_nothing():
         assert all(np.array_equal(a, b) for a, b in pairs) == same
 
 
+def test_long_data_are_represented_by_a_window_that_moves():
+    data, chain = (tf.random.stateless_normal((1, 42, 40, 3), (3, i)) for i in range(2))
+    model = GenerativeConvNet(LAYERS, size=40, learning={"window": 40}, weight_scale=3.0)
+    model.compile()
+    model.build_chains()
+    gaps = [model.level_gradient(0, data[:, i : i + 40], chain)[0].numpy() for i in range(3)]
+    seen = set()
+    for _ in range(20):
+        gap = model.level_gradient(0, data, chain)[0].numpy()
+        seen |= {i for i in range(3) if np.isclose(gaps[i], gap, rtol=1e-5)}
+        model.optimizer.iterations.assign_add(1)
+    assert len(set(gaps)) == 3 and seen == {0, 1, 2}
+
+
 def test_fit_runs_windows_of_the_finer_levels(photograph):
     x = tf.constant(photograph[None].astype(np.float32) - 128)
     model = GenerativeConvNet(
