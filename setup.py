@@ -1,4 +1,4 @@
-"""Build genconv_tf; the wheel carries the recipes and the published models."""
+"""Build genconv_tf; the wheel carries recipes, builders of datasets and published models."""
 
 import pathlib
 import shutil
@@ -11,7 +11,7 @@ LARGEST = 20_000_000  # bytes of a published model that still travels in the whe
 
 
 class BuildWithResources(build_py):
-    """Copy `models/` and the small presets of `saved_models/` into the package."""
+    """Copy `models/`, `datasets/` and the small presets of `saved_models/` into the package."""
 
     def run(self):
         super().run()
@@ -20,6 +20,8 @@ class BuildWithResources(build_py):
         target = pathlib.Path(self.build_lib) / "genconv_tf" / "_resources"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(ROOT / "models", target / "models")
+        own = shutil.ignore_patterns("dummy_data", "*_test.py", "__pycache__")
+        shutil.copytree(ROOT / "datasets", target / "datasets", ignore=own)
         (target / "saved_models").mkdir()
         for path in sorted((ROOT / "saved_models").iterdir()):
             if path.is_file():

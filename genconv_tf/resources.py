@@ -1,4 +1,4 @@
-"""Where the recipes and the published models are: in a checkout, or in an installed wheel."""
+"""Where the recipes, builders and published models are: in a checkout, or in a wheel."""
 
 import pathlib
 
@@ -6,7 +6,7 @@ _PACKAGE = pathlib.Path(__file__).resolve().parent
 
 
 def resource(name):
-    """The folder `models` or `saved_models`.
+    """The folder `models`, `datasets` or `saved_models`.
 
     A checkout (or an editable install) has them beside the package, a wheel inside it.
     """

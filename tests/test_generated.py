@@ -65,3 +65,18 @@ def test_they_are_sources_like_any_other():
         gct.data.videos("generated:steam")
     with pytest.raises(ValueError, match=r"Expected one of .*generated:rain"):
         gct.data.sounds("generated:fire")
+
+
+def test_the_projects_own_tfds_names_are_built_at_their_first_use(tmp_path, monkeypatch):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    load = tfds.load
+    monkeypatch.setattr(tfds, "load", lambda *a, **k: load(*a, **k, data_dir=tmp_path))
+    sounds = gct.data.sounds("tfds:sound_textures/generated", split="train[:2]")
+    batch = next(iter(sounds))
+    assert batch.shape == (2, 66150, 1)
+    decoded = sounds.preprocessing.decode(batch)[..., 0].numpy()
+    made = [np.round(SOUNDS[n](seed=k) * 32767) / 32768 for n in SOUNDS for k in range(4)]
+    for wave in decoded:
+        assert min(np.abs(wave - one).max() for one in made) < 1e-4
+    images = gct.data.images("tfds:texture_images/cc0", size=32)
+    assert next(iter(images)).shape == (3, 32, 32, 3)  # fewer than a batch has elsewhere

@@ -46,7 +46,8 @@ def images(
         raise ValueError(f"Expected a positive size. Received: {size}")
     if isinstance(source, str) and source.startswith("tfds:"):
         raw, first = from_tfds(source[5:], split, feature)
-        batch, count = batch or 16, None
+        count = int(raw.cardinality())  # negative where a dataset does not know it
+        batch = min(batch or 16, count) if count > 0 else batch or 16
     else:
         arrays = pixels(source, ("height", "width")) if is_array(source) else None
         paths = None if arrays is not None else find_files(source, EXTENSIONS, "an image file")

@@ -1,10 +1,14 @@
 """What a source names: files, folders, glob patterns, arrays, TFDS names."""
 
 import glob
+import importlib
 import os
+import sys
 
 import numpy as np
 import tensorflow as tf
+
+from genconv_tf.resources import resource
 
 
 def find_files(source, extensions, what):
@@ -63,8 +67,20 @@ def from_tfds(name, split, feature):
     """One feature of a TensorFlow dataset, and its first value."""
     import tensorflow_datasets as tfds
 
+    _register(name.split("/")[0].split(":")[0])
     dataset, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
     if feature not in info.features:
         raise ValueError(f"Expected a feature of {sorted(info.features)}. Received: {feature!r}")
     dataset = dataset.map(lambda example: example[feature])
     return dataset, next(iter(dataset)).numpy()
+
+
+def _register(name):
+    """Import the project's own TFDS builder of that name, if there is one; TFDS then knows it."""
+    folder = resource("datasets")
+    if name and (folder / name / f"{name}_dataset_builder.py").is_file():
+        sys.path.insert(0, str(folder))
+        try:
+            importlib.import_module(f"{name}.{name}_dataset_builder")
+        finally:
+            sys.path.remove(str(folder))
