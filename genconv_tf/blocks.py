@@ -71,11 +71,8 @@ def _blocks(network, x, stride, blocks):
 
 def _stride(network):
     """Of the top positions along the first axis, and whether f is a torus there."""
-    stride, cuttable = 1, network.boundary == "torus"
-    for spec in network.specs:
-        stride *= spec.strides(network.rank)[0]
-        cuttable &= spec.kernels(network.rank)[0] != "full"
-    return stride, cuttable
+    full = any(spec.kernels(network.rank)[0] == "full" for spec in network.specs)
+    return network.total_strides()[0], network.boundary == "torus" and not full
 
 
 def _first(network):

@@ -160,6 +160,13 @@ class ScoringNetwork(keras.layers.Layer):
                 jump[axis] *= s
         return tuple(extent)
 
+    def total_strides(self):
+        """Samples of the input between two positions of the top layer, along each axis."""
+        total = [1] * self.rank
+        for spec in self.specs:
+            total = [a * b for a, b in zip(total, spec.strides(self.rank))]
+        return tuple(total)
+
     def least_size(self, boundary=None):
         """Smallest signal along each axis: the receptive field, or on a torus what every filter
         can wrap around once."""
