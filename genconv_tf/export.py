@@ -98,7 +98,8 @@ def _endpoints(model):
     """(name, function, named inputs) of every signature; the first is also the default."""
     lengths = [n if _is_fixed(model, axis) else None for axis, n in enumerate(model.size)]
     x = tf.TensorSpec([None, *lengths, model.channels], tf.float32, "x")
-    media = tf.TensorSpec(x.shape, model.preprocessing.dtype, "media")
+    channels = model.preprocessing.media_channels(model.channels)
+    media = tf.TensorSpec([None, *lengths, channels], model.preprocessing.dtype, "media")
     mask = tf.TensorSpec([None, *lengths], tf.float32, "mask")
     seed = tf.TensorSpec([None, 2], tf.int32, "seed")
     size = tf.TensorSpec([model.rank], tf.int32, "size")

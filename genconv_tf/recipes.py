@@ -12,7 +12,7 @@ from genconv_tf.resources import resource
 _SECTIONS = ("recipe", "data", "model", "reference", "sampler", "learning")
 _RECIPE_KEYS = {"name", "summary", "paper", "minutes"}
 _DATA_KEYS = {"kind", "size", "crop", "mean", "batch", "frames", "start", "stride", "rate",
-              "seconds", "scale"}  # fmt: skip
+              "seconds", "scale", "colours"}  # fmt: skip
 _MODEL_KEYS = {"layers", "rank", "channels", "levels", "factor", "boundary", "weight_init",
                "weight_scale", "precision", "size", "seed"}  # fmt: skip
 
@@ -61,6 +61,7 @@ def model_config(recipe, data=None, changes=None):
         preprocessing = getattr(data, "preprocessing", None)
         if preprocessing is not None:
             config["preprocessing"] = dataclasses.asdict(preprocessing)
+        config.setdefault("channels", data.element_spec.shape[-1])
         size = data.element_spec.shape[1:-1]
         if "size" not in config and None not in tuple(size):
             config["size"] = tuple(size)

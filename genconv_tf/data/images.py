@@ -7,6 +7,9 @@ from genconv_tf.data.decode import EXTENSIONS, read_image
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
 
+# A weak colour is mostly the noise of JPEG: at full strength it would be most of what is learned.
+ENLARGED = 4
+
 
 def images(
     source,
@@ -14,14 +17,15 @@ def images(
     batch=None,
     crop="resize",
     mean="colour",
+    colours="rgb",
     split="train",
     feature="image",
     seed=0,
 ):
-    """Images as a `tf.data.Dataset` of `(batch, height, width, 3)` float32.
+    """Images as a `tf.data.Dataset` of `(batch, height, width, channels)` float32.
 
-    Pixels in [0, 255] less the mean colour: the papers' preprocessing. The dataset knows how to
-    undo it: `dataset.preprocessing.decode(x)`.
+    Pixels in [0, 255] less the mean colour, in RGB: the papers' preprocessing. The dataset knows
+    how to undo it: `dataset.preprocessing.decode(x)`.
 
     Args:
         source: an image file, a list of them, a folder, a glob pattern, an array
@@ -32,6 +36,8 @@ def images(
             middle, `"random"` cuts a random window of the unscaled image at every epoch, `"none"`
             keeps the image as it is.
         mean: `"colour"` subtracts the mean colour, `"none"` nothing, three numbers themselves.
+        colours: channels of x: `"rgb"`, or `"principal"` for the principal components of the
+            colours, see `principal_colours`.
         split, feature: of a TFDS name.
         seed: of random windows.
 
@@ -60,8 +66,10 @@ def images(
             raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
     size = tuple(size or first.shape[:2])
     # A thousand images tell the mean colour of a large dataset well enough.
-    many = raw.take(1000).as_numpy_iterator()
-    preprocessing = Preprocessing(mean=mean_colour(mean, [first] if count == 1 else many))
+    some = [first] if count == 1 else list(raw.take(1000).as_numpy_iterator())
+    preprocessing = Preprocessing(
+        mean=mean_colour(mean, some), basis=principal_colours(colours, some)
+    )
 
     def prepare(index, image):
         image = to_size(image, size, crop, (seed, index))
@@ -92,6 +100,33 @@ def mean_colour(mean, media):
     colours = [one.mean(tuple(range(one.ndim - 1))) for one in media]
     # Two decimals lose nothing visible, and keep configurations readable.
     return tuple(round(float(c), 2) for c in np.mean(colours, axis=0))
+
+
+def principal_colours(colours, media):
+    """The principal components of the colours of `media` as a basis: `(channels, 3)` tuples.
+
+    The components have one standard deviation in x, that of the pixels, so that the steps of a
+    sampler are as long for weak colours as for strong ones: a preconditioned Langevin dynamics. A
+    component is enlarged at most `ENLARGED` times, and left out below one grey level: grey images
+    have one channel.
+
+    Args:
+        colours: `"principal"`, or `"rgb"` for none: `None`.
+        media: arrays `(..., 3)` of pixels.
+    """
+    if colours not in ("rgb", "principal"):
+        raise ValueError(f'Expected colours "rgb" or "principal". Received: {colours!r}')
+    if colours == "rgb":
+        return None
+    pixels = np.concatenate([one.reshape(-1, 3)[:: max(1, one.size // 300_000)] for one in media])
+    variances, axes = np.linalg.eigh(np.cov(pixels.astype(np.float64).T))
+    axes *= np.where(axes.sum(0) < 0, -1, 1)  # an eigenvector's sign is arbitrary
+    spread = max(np.sqrt(variances.mean()), 1.0)
+    sizes = np.maximum(np.sqrt(np.maximum(variances, 0)), spread / ENLARGED) / spread
+    kept = np.maximum(variances, 0) >= 1.0
+    kept[-1] = True
+    basis = (axes * sizes).T[kept][::-1]
+    return tuple(tuple(round(float(v), 6) for v in row) for row in basis)
 
 
 def to_size(image, size, crop="resize", seed=None):

@@ -8,11 +8,13 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """x = (media - mean) / scale, and its inverse with rounding and clipping.
+    """media = mean + scale · x · basis, and its inverse, with rounding and clipping.
 
     Args:
         mean: one number, or one per channel, in the units of the media.
         scale: units of the media per unit of x.
+        basis: what one unit of each channel of x is in the channels of the media: `(channels of x,
+            channels of the media)`; `None` for the channels of the media themselves.
         low, high: range of the media.
         dtype: `"uint8"` for images and frames, `"float32"` for sounds.
         rate: samples or frames a second, of sounds and videos.
@@ -24,23 +26,41 @@ class Preprocessing:
     high: float = 255.0
     dtype: str = "uint8"
     rate: float | None = None
+    basis: tuple | None = None
 
     def __post_init__(self):
         if isinstance(self.mean, list):
             object.__setattr__(self, "mean", tuple(self.mean))
+        if self.basis is not None:
+            object.__setattr__(self, "basis", tuple(tuple(row) for row in self.basis))
 
     def encode(self, media):
         """Media of any dtype to float32."""
-        return (tf.cast(media, tf.float32) - tf.constant(self.mean, tf.float32)) / self.scale
+        x = (tf.cast(media, tf.float32) - tf.constant(self.mean, tf.float32)) / self.scale
+        return x if self.basis is None else tf.tensordot(x, self._inverse(), 1)
 
     def bounds(self):
         """Least and largest x of each channel: arrays that broadcast to x."""
         mean = np.asarray(self.mean, np.float32)
-        return (self.low - mean) / self.scale, (self.high - mean) / self.scale
+        low, high = (self.low - mean) / self.scale, (self.high - mean) / self.scale
+        if self.basis is None:
+            return low, high
+        inverse = self._inverse()
+        ends = low[:, None] * inverse, high[:, None] * inverse
+        return np.minimum(*ends).sum(0), np.maximum(*ends).sum(0)
+
+    def media_channels(self, channels):
+        """Channels of the media of a signal of so many."""
+        return channels if self.basis is None else len(self.basis[0])
 
     def decode(self, x):
         """float32 to media of `dtype`, clipped to [low, high]."""
+        if self.basis is not None:
+            x = tf.tensordot(x, tf.constant(self.basis, tf.float32), 1)
         media = x * self.scale + tf.constant(self.mean, tf.float32)
         if self.dtype == "uint8":
             media = tf.round(media)
         return tf.cast(tf.clip_by_value(media, self.low, self.high), self.dtype)
+
+    def _inverse(self):
+        return np.linalg.pinv(np.asarray(self.basis, np.float64)).astype(np.float32)
