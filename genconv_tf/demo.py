@@ -31,7 +31,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(texture(options.texture)).convert("RGB").resize((192, 192)).save(exemplar)
     resume = ["--resume"] if (run / "run.json").is_file() else []
-    _genconv("train", "texture", exemplar, "--output", run, "--updates", "300", *resume)
+    _genconv("train", "texture", exemplar, "--output", run, "--updates", "220", *resume)
     _genconv("sample", run, "--output", folder / "samples", "--num", "2", "--size", "192x320")
     if not exported.exists():
         _genconv("export", run, "--output", exported)

@@ -149,3 +149,11 @@ def test_nothing_half_written_is_left(tmp_path, clip, monkeypatch, name):
     with pytest.raises(OSError):
         write_video(tmp_path / name, clip)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_principal_colours_of_a_grey_clip_are_one_channel():
+    clip = np.repeat(np.random.default_rng(0).integers(0, 255, (4, 12, 14, 1), np.uint8), 3, -1)
+    dataset = data.videos(clip, colours="principal")
+    x = next(iter(dataset))
+    assert x.shape == (1, 4, 12, 14, 1)
+    np.testing.assert_array_equal(dataset.preprocessing.decode(x)[0], clip)

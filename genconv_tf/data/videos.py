@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from genconv_tf.data import decode
 from genconv_tf.data.generated import VIDEOS, generate, is_generated
-from genconv_tf.data.images import mean_colour, to_size
+from genconv_tf.data.images import mean_colour, principal_colours, to_size
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
 from genconv_tf.files import whole_file
@@ -26,11 +26,12 @@ def videos(
     batch=None,
     crop="resize",
     mean="colour",
+    colours="rgb",
     split="train",
     feature="video",
     rate=None,
 ):
-    """Videos as a `tf.data.Dataset` of `(batch, frames, height, width, 3)` float32.
+    """Videos as a `tf.data.Dataset` of `(batch, frames, height, width, channels)` float32.
 
     Pixels in [0, 255] less the mean colour. A file is decoded up to its last frame that is asked
     for, and no further. The dataset knows how to undo the preprocessing:
@@ -49,6 +50,7 @@ def videos(
             frames as they are.
         mean: `"colour"` subtracts the mean colour of the first video, `"none"` nothing, three
             numbers themselves.
+        colours: `"rgb"` or `"principal"`, as for images.
         split, feature: of a TFDS name.
         rate: frames a second of what is written back; `None` for that of the first file, or 25.
 
@@ -82,7 +84,11 @@ def videos(
     if len(first) < (frames or 1):
         raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
     shape = (len(first), *(size or first.shape[1:3]), 3)
-    preprocessing = Preprocessing(mean=mean_colour(mean, [first]), rate=rate or RATE)
+    preprocessing = Preprocessing(
+        mean=mean_colour(mean, [first]),
+        rate=rate or RATE,
+        basis=principal_colours(colours, [first]),
+    )
 
     def prepare(video):
         video = to_size(video, shape[1:3], crop)
