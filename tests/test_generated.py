@@ -8,10 +8,10 @@ from genconv_tf.data.generated import SOUNDS, VIDEOS
 
 
 @pytest.mark.parametrize("name", sorted(SOUNDS))
-def test_a_sound_is_its_seed_and_fills_the_range(name):
+def test_a_sound_is_its_seed_and_hardly_clipped(name):
     wave = SOUNDS[name](seconds=2.0, seed=3)
     assert wave.shape == (22050,) and wave.dtype == np.float32
-    np.testing.assert_allclose(np.abs(wave).max(), 0.9, rtol=1e-6)
+    assert 0.02 < wave.std() < 0.25 and np.mean(np.abs(wave) == 1) < 1e-3
     np.testing.assert_array_equal(wave, SOUNDS[name](seconds=2.0, seed=3))
     assert not np.array_equal(wave, SOUNDS[name](seconds=2.0, seed=4))
 

@@ -44,17 +44,17 @@ def rain(seconds=6.0, rate=11025, seed=0):
     hiss = 0.05 * _coloured(rng, samples, rate, lambda f: f**0.25 * (f > 200))
     count = rng.poisson(60 * seconds)
     drops = _events(rng, samples, rate, count, (1500, min(5000, 0.45 * rate)), (0.003, 0.012))
-    return _levelled(hiss + drops)
+    return _clipped(hiss + drops)
 
 
 def crackle(seconds=6.0, rate=11025, seed=0):
     """A fire: a rumble, and 12 crackles a second whose loudness varies by two orders."""
     rng = np.random.default_rng(seed)
     samples = round(seconds * rate)
-    rumble = 0.06 * _coloured(rng, samples, rate, lambda f: 1 / np.maximum(f, 40.0))
+    rumble = 0.025 * _coloured(rng, samples, rate, lambda f: 1 / np.maximum(f, 40.0))
     count = rng.poisson(12 * seconds)
     clicks = _events(rng, samples, rate, count, (800, min(4500, 0.45 * rate)), (0.001, 0.006), 1.2)
-    return _levelled(rumble + clicks)
+    return _clipped(rumble + 0.4 * clicks)
 
 
 def wind(seconds=6.0, rate=11025, seed=0):
@@ -63,7 +63,7 @@ def wind(seconds=6.0, rate=11025, seed=0):
     samples = round(seconds * rate)
     gusts = _coloured(rng, samples, rate, lambda f: (f < 1.0) * (f > 0))
     noise = _coloured(rng, samples, rate, lambda f: np.exp(-(np.log(np.maximum(f, 1) / 500) ** 2)))
-    return _levelled(noise * np.exp(0.6 * gusts))
+    return _clipped(0.1 * noise * np.exp(0.6 * gusts))
 
 
 def water(frames=64, size=(128, 128), seed=0):
@@ -137,8 +137,9 @@ def _events(rng, samples, rate, count, band, decay, loudness=0.7):
     return wave
 
 
-def _levelled(wave):
-    return (0.9 * wave / np.abs(wave).max()).astype(np.float32)
+def _clipped(wave):
+    """Gains are fixed, and not by the loudest event, which another draw would not have."""
+    return np.clip(wave, -1.0, 1.0).astype(np.float32)
 
 
 def _wave_numbers(size, pixel):

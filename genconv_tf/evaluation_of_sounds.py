@@ -1,0 +1,123 @@
+"""How close sounds are to their exemplar: spectra, envelopes, modulations, and copies.
+
+The statistics of envelopes in cochlear bands are those of J. McDermott and E. Simoncelli, "Sound
+texture perception via statistics of the auditory periphery" (Neuron, 2011).
+"""
+
+import itertools
+
+import numpy as np
+
+BANDS, LOWEST = 16, 80.0  # bands from LOWEST Hz to nine tenths of the highest frequency there is
+WINDOWS = (256, 1024, 4096)
+MODULATIONS = (0.5, 1, 2, 4, 8, 16, 32, 64)  # Hz, the ends of octaves
+SNIPPET = 0.5  # seconds
+
+
+def evaluate(exemplar, samples, rate):
+    """Figures of `samples` against `exemplar`.
+
+    Args:
+        exemplar: `(samples,)` in [-1, 1], of at least 4 s, since its halves are measured too.
+        samples: list of such sounds of at least 2 s.
+        rate: samples a second.
+
+    Returns:
+        dict of measure to dict of `value`, and of `self` and `ratio` where the halves of the
+        exemplar have the measure too. `spectrum` and `modulation`: mean absolute log ratio, smaller
+        is closer. `kurtosis` and `crest` of the envelopes: their ratio to the exemplar's, median
+        over bands, below 1 where events are lost. `copy_ncc`: 1 is verbatim copying.
+    """
+    exemplar, *samples = (np.asarray(s, np.float64).reshape(-1) for s in (exemplar, *samples))
+    for what, wave in (("exemplar", exemplar), *(("sample", s) for s in samples)):
+        least = 4 if what == "exemplar" else 2
+        if len(wave) < least * rate or not wave.any():
+            raise ValueError(f"Expected a {what} of at least {least} s that is not silent. "
+                             f"Received: {len(wave) / rate:.3g} s")  # fmt: skip
+    halves = np.array_split(exemplar, 2)
+    result = {}
+    for name, statistic in (("spectrum", log_spectra), ("modulation", log_modulations)):
+        target = statistic(exemplar, rate)
+        value = np.mean([np.abs(statistic(s, rate) - target).mean() for s in samples])
+        one, other = (statistic(half, rate) for half in halves)
+        own = np.abs(one - other).mean()
+        result[name] = {"value": float(value), "self": float(own), "ratio": float(value / own)}
+    for name, statistic in (("kurtosis", kurtosis), ("crest", crest_factor)):
+        target = statistic(envelopes(exemplar, rate))
+        each = [np.median(statistic(envelopes(s, rate)) / target) for s in samples]
+        result[name] = {"value": float(np.mean(each))}
+    value = np.mean([copy_correlation(s, exemplar, rate) for s in samples])
+    own = copy_correlation(halves[0], halves[1], rate)
+    result["copy_ncc"] = {"value": float(value), "self": float(own), "ratio": float(value / own)}
+    return result
+
+
+def log_spectra(wave, rate):
+    """Log mean power at several resolutions, in thirds of octaves: one array."""
+    levels = []
+    for length in WINDOWS:
+        starts = np.arange(0, len(wave) - length + 1, length // 2)
+        frames = np.stack([wave[s : s + length] for s in starts]) * np.hanning(length)
+        power = np.square(np.abs(np.fft.rfft(frames))).mean(axis=0)
+        hertz = np.fft.rfftfreq(length, 1 / rate)
+        edges = LOWEST * 2 ** np.arange(0, np.log2(0.45 * rate / LOWEST), 1 / 3)
+        for low, high in itertools.pairwise(edges):
+            inside = (hertz >= low) & (hertz < high)
+            if inside.any():
+                levels.append(np.log(power[inside].mean() + 1e-12))
+    return np.array(levels)
+
+
+def log_modulations(wave, rate):
+    """Log power of the envelope of each band in octaves of modulation, over the squared mean."""
+    levels = []
+    for envelope in envelopes(wave, rate):
+        relative = envelope / envelope.mean() - 1
+        power = np.square(np.abs(np.fft.rfft(relative))) / len(relative)
+        hertz = np.fft.rfftfreq(len(relative), 1 / rate)
+        for low, high in itertools.pairwise(MODULATIONS):
+            inside = (hertz >= low) & (hertz < high)
+            levels.append(np.log(power[inside].mean() + 1e-12))
+    return np.array(levels)
+
+
+def envelopes(wave, rate):
+    """Envelopes of the cochlear bands: `(BANDS, samples)`, the modulus of the analytic signal."""
+    hertz = np.fft.fftfreq(len(wave), 1 / rate)
+    spectrum = np.fft.fft(wave)
+    centres = np.linspace(np.log(LOWEST), np.log(0.45 * rate), BANDS + 2)
+    place = np.log(np.maximum(hertz, 1e-9))  # negative frequencies have no place in it
+    bands = []
+    for low, centre, high in zip(centres, centres[1:], centres[2:]):
+        gain = np.cos(np.pi * np.clip((place - centre) / (high - low), -0.5, 0.5))
+        bands.append(np.abs(np.fft.ifft(2 * spectrum * gain)))
+    return np.stack(bands)
+
+
+def kurtosis(envelope):
+    """Fourth standardised moment along the last axis: 3.25 of noise, more of rare events."""
+    deviation = envelope - envelope.mean(-1, keepdims=True)
+    return (deviation**4).mean(-1) / np.square(np.square(deviation).mean(-1))
+
+
+def crest_factor(envelope):
+    """The highest thousandth over the root mean square, along the last axis."""
+    return np.quantile(envelope, 0.999, axis=-1) / np.sqrt(np.square(envelope).mean(-1))
+
+
+def copy_correlation(sample, exemplar, rate, count=16, seed=0):
+    """Best normalised correlation of snippets of `sample` with any place of `exemplar`, the mean
+    over `count` random snippets."""
+    rng = np.random.default_rng(seed)
+    length = int(SNIPPET * rate)
+    size = len(exemplar) + length
+    transformed = np.fft.rfft(exemplar, size)
+    total = np.concatenate([[0.0], np.cumsum(np.square(exemplar))])
+    energy = total[length:] - total[:-length]
+    best = []
+    for start in rng.integers(len(sample) - length + 1, size=count):
+        snippet = sample[start : start + length]
+        product = np.fft.irfft(transformed * np.conj(np.fft.rfft(snippet, size)), size)
+        norm = np.sqrt(np.maximum(energy, 1e-12) * np.square(snippet).sum()) + 1e-9
+        best.append((np.abs(product[: len(energy)]) / norm).max())
+    return np.mean(best)
