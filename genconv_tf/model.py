@@ -11,7 +11,7 @@ from genconv_tf import noise, pyramid
 from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
-from genconv_tf.penalty import now_and_then, overshoot
+from genconv_tf.penalty import added, now_and_then, overshoot
 from genconv_tf.precision import resolve
 from genconv_tf.windows import interior, random_window
 
@@ -223,7 +223,7 @@ class GenerativeConvNet(keras.Model):
                 self.learning.penalty_interval,
                 network.trainable_variables,
             )
-            gradient = [g + weight * p for g, p in zip(gradient, penalty)]
+            gradient = added(gradient, penalty, weight)
         return gap, gradient
 
     # -- sampling ----------------------------------------------------------------------------

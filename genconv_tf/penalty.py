@@ -13,6 +13,10 @@ import tensorflow as tf
 from genconv_tf.energy import log_density_gradient
 from genconv_tf.windows import interior, random_window
 
+# The penalty's part of a gradient is at most so many times the likelihood's. Where a step overshoots
+# far it would be a hundred times larger, and Adam, remembering that, would stall for many updates.
+MOST = 3.0
+
 # Windows of this many receptive fields: their second derivative costs a fraction of an update.
 WINDOW = 6
 
@@ -78,3 +82,15 @@ def now_and_then(penalise, iteration, interval, weights):
     if interval == 1:
         return dense()
     return tf.cond(iteration % interval == 0, dense, lambda: [tf.zeros_like(w) for w in weights])
+
+
+def added(gradient, penalty, weight):
+    """Gradients of the likelihood and, `weight` times but no more than `MOST` of them, a penalty's.
+
+    Args:
+        gradient, penalty: lists of one tensor per weight of a network.
+        weight: of the penalty.
+    """
+    size, extra = tf.linalg.global_norm(gradient), weight * tf.linalg.global_norm(penalty)
+    scale = weight * tf.minimum(1.0, MOST * size / tf.maximum(extra, 1e-30))
+    return [g + scale * p for g, p in zip(gradient, penalty)]

@@ -5,7 +5,7 @@ import tensorflow as tf
 from genconv_tf import GenerativeConvNet, noise
 from genconv_tf.energy import Reference
 from genconv_tf.network import ScoringNetwork
-from genconv_tf.penalty import now_and_then, overshoot
+from genconv_tf.penalty import added, now_and_then, overshoot
 from genconv_tf.pyramid import Level, Sampler
 
 RNG = np.random.default_rng(0)
@@ -116,3 +116,12 @@ def test_an_update_descends_the_penalty_of_its_weight(photograph):
 def test_a_negative_weight_is_refused():
     with pytest.raises(ValueError, match="overshoot_penalty >= 0"):
         GenerativeConvNet([{"filters": 2}], learning={"overshoot_penalty": -1.0})
+
+
+@pytest.mark.parametrize("weight, expected", [(2.0, 2.0), (100.0, 15.0)])
+def test_the_penalty_is_capped_at_three_likelihood_gradients(weight, expected):
+    gradient = [tf.constant([3.0]), tf.constant([4.0])]
+    penalty = [tf.constant([0.6]), tf.constant([0.8])]
+    received = added(gradient, penalty, weight)
+    np.testing.assert_allclose(received[0] - gradient[0], [0.6 * expected], rtol=1e-5)
+    np.testing.assert_allclose(received[1] - gradient[1], [0.8 * expected], rtol=1e-5)
