@@ -22,7 +22,7 @@ def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=Non
     """Run the chains `x` for a number of steps; graph-compiled, with stateless noise.
 
     Args:
-        gradient: callable, `x, t ->` ∂ log p / ∂x as step t takes it.
+        gradient: callable, `x ->` ∂ log p / ∂x.
         x: `(batch, *spatial, channels)` float32, where the chains start.
         seeds: `(batch, 2)` int32. Row i of the result depends on seed i alone.
         steps: int or int32 scalar.
@@ -40,7 +40,7 @@ def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=Non
 
     def body(t, x):
         z = noise.normal(seeds, shape, iteration=t)
-        moved = step(x, gradient(x, t), step_size(t), temperature(t), z)
+        moved = step(x, gradient(x), step_size(t), temperature(t), z)
         if bounds is not None:
             moved = tf.clip_by_value(moved, *bounds)
         if mask is not None:

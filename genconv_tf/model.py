@@ -206,9 +206,6 @@ class GenerativeConvNet(keras.Model):
         network, edge = self.networks[i], None
         seeds = noise.fold(self._update_seeds(1), i)
         data = random_window(data, [self.learning.window] * self.rank, seeds, -5)
-        shifts = self.levels[i].phase(tf.cast(self.optimizer.iterations, tf.int32))
-        if shifts is not None:
-            chains = tf.roll(chains, shifts, list(range(1, self.rank + 1)))
         if self.chains.windowed[i]:
             # Near the edges of a window f saw what is not there.
             inside = interior(chains.shape[1:-1], network.receptive_field())

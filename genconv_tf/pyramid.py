@@ -32,9 +32,6 @@ class Sampler:
         final_step_size, final_temperature: where they are not `None`, the steps and temperatures
             go from the first value to this one, geometrically, in each level.
         bounded: whether chains are kept where media can be, such as pixels in [0, 255].
-        all_phases: whether the steps take the strides of f at each of their phases in turn. f sees
-            a signal at every so many samples alone; the mean of f over its phases, which such steps
-            follow, is as stationary as the signal, and leaves no grid. On a torus.
     """
 
     start: str = "noise"
@@ -45,7 +42,6 @@ class Sampler:
     final_step_size: float | tuple | None = None
     final_temperature: float | tuple | None = None
     bounded: bool = False
-    all_phases: bool = False
 
     def __post_init__(self):
         if self.start not in STARTS:
@@ -90,26 +86,6 @@ class Level:
         """∂ log p / ∂x."""
         return score_gradient_in_blocks(self.network, x) - self.reference.pull(x)
 
-    def phase(self, t):
-        """By how many samples the t-th step moves the chains under f, per axis; or `None`."""
-        if not self.sampler.all_phases or self.network.boundary != "torus":
-            return None
-        shifts, last = [], 0
-        for stride in self.network.total_strides():
-            # The digits of t, each turned on by the one before: diagonal neighbours in turn.
-            last = (t + last) % stride
-            shifts.append(last)
-            t = t // stride
-        return shifts
-
-    def gradient_at(self, x, t):
-        """∂ log p / ∂x as the t-th step takes it."""
-        shifts, axes = self.phase(t), list(range(1, len(self.factor) + 1))
-        if shifts is None:
-            return self.gradient(x)
-        moved = self.gradient(tf.ensure_shape(tf.roll(x, shifts, axes), x.shape))
-        return tf.roll(moved, [-s for s in shifts], axes)
-
     def start(self, seeds, size, channels, below=None):
         """Chains to start from: `(batch, *size, channels)`.
 
@@ -140,7 +116,7 @@ class Level:
         if s.final_temperature is not None:
             temperature = (temperature, s.final_temperature)
         bounds = self.bounds if s.bounded else None
-        return langevin(self.gradient_at, x, seeds, steps, step_size, temperature, mask, bounds)
+        return langevin(self.gradient, x, seeds, steps, step_size, temperature, mask, bounds)
 
 
 def make_levels(count, factor, network, seed, reference, sampler, bounds):

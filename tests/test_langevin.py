@@ -7,8 +7,6 @@ import tensorflow as tf
 from genconv_tf import noise
 from genconv_tf.energy import Reference, log_density_gradient
 from genconv_tf.langevin import langevin
-from genconv_tf.network import ScoringNetwork
-from genconv_tf.pyramid import Level, Sampler
 
 CHAINS, SHAPE = 64, (16, 16, 1)
 
@@ -19,15 +17,11 @@ def run(b, s, e, steps, temperature=1.0, mask=None, chains=CHAINS, seed=0):
     x = tf.zeros((chains, *SHAPE))
     seeds = noise.row_seeds(seed, chains)
 
-    def gradient(x, t):
+    def gradient(x):
         return log_density_gradient(lambda x: tf.reduce_sum(x * b, (1, 2, 3)), reference, x)
 
     loop = tf.function(lambda: langevin(gradient, x, seeds, steps, e, temperature, mask))
     return loop().numpy()
-
-
-def zero(x, t):
-    return tf.zeros_like(x)
 
 
 def assert_moments(x, mean, variance):
@@ -67,7 +61,7 @@ def test_a_uniform_reference_makes_a_random_walk():
     reference = Reference("uniform")
     x = tf.zeros((CHAINS, *SHAPE))
 
-    def gradient(x, t):
+    def gradient(x):
         return log_density_gradient(
             lambda x: tf.zeros(tf.shape(x)[0]) * x[:, 0, 0, 0], reference, x
         )
@@ -80,7 +74,7 @@ def test_schedules_run_geometrically_from_first_to_last():
     """With f = 0 and a flat reference the variance is the sum of the squared steps."""
     x = tf.zeros((CHAINS, *SHAPE))
     first, last, steps = 1.0, 0.1, 4
-    walk = langevin(zero, x, noise.row_seeds(0, CHAINS), steps, (first, last)).numpy()
+    walk = langevin(tf.zeros_like, x, noise.row_seeds(0, CHAINS), steps, (first, last)).numpy()
     sizes = np.geomspace(first, last, steps)
     assert_moments(walk, 0.0, np.square(sizes).sum())
 
@@ -112,35 +106,9 @@ def test_noise_of_rows_and_iterations_is_independent():
 def test_bounded_chains_stay_in_their_box_and_reach_its_mean():
     """f = 0 and a flat reference on [-1, 2]: the projected walk fills the box."""
     x = tf.zeros((CHAINS, *SHAPE))
-    walk = langevin(zero, x, noise.row_seeds(0, CHAINS), 200, 0.3, bounds=(-1.0, 2.0)).numpy()
+    walk = langevin(
+        tf.zeros_like, x, noise.row_seeds(0, CHAINS), 200, 0.3, bounds=(-1.0, 2.0)
+    ).numpy()
     assert walk.min() >= -1 and walk.max() <= 2
     # The projection puts a little mass on the walls; by symmetry the mean stays the middle.
     assert_moments(walk, 0.5, walk.var())
-
-
-@pytest.mark.parametrize("stride", [2, 3, (2, 3)])
-def test_the_steps_together_see_every_phase_of_the_strides(stride):
-    """Their mean drift moves with the signal; that of a single phase does not."""
-    layers = [{"filters": 4, "kernel": 5, "stride": stride}, {"filters": 3, "kernel": 3}]
-    network = ScoringNetwork(layers, weight_scale=2.0)
-    network.build((None, 24, 24, 2))
-    level = Level(network, Reference(), (1, 1), Sampler(all_phases=True))
-    x = tf.random.stateless_normal((2, 24, 24, 2), (1, 2))
-    count = int(np.prod(network.total_strides()))
-    assert len({tuple(level.phase(t)) for t in range(count)}) == count
-
-    def drift(x):
-        return sum(level.gradient_at(x, t) for t in range(count)) / count
-
-    for shift in ([1, 0], [0, 1], [2, 1]):
-        moved = tf.roll(drift(x), shift, [1, 2])
-        np.testing.assert_allclose(drift(tf.roll(x, shift, [1, 2])), moved, atol=1e-4)
-    one = level.gradient(tf.roll(x, 1, 1)) - tf.roll(level.gradient(x), 1, 1)
-    assert np.abs(one).max() > 0.01
-
-
-def test_edges_have_one_phase():
-    network = ScoringNetwork([{"filters": 4, "kernel": 5, "stride": 2}], boundary="valid")
-    assert Level(network, Reference(), (1, 1), Sampler(all_phases=True)).phase(3) is None
-    torus = ScoringNetwork([{"filters": 4, "kernel": 5, "stride": 2}])
-    assert Level(torus, Reference(), (1, 1), Sampler()).phase(3) is None
