@@ -139,6 +139,12 @@ class GenerativeConvNet(keras.Model):
             [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],
             self.learning.window,
         )
+        for level, windowed in zip(self.levels, self.chains.windowed):
+            # Its edges are not learned from; what lies between them is to hold one whole position.
+            least = 3 * max(n or 0 for n in level.network.receptive_field())
+            if windowed and self.learning.window < least:
+                raise ValueError(f"Expected a window of at least {least}, three receptive fields. "
+                                 f"Received: {self.learning.window}")  # fmt: skip
 
     def fit(self, x=None, *args, **kwargs):
         """As `keras.Model.fit`, on a dataset of `(batch, *spatial, channels)` float32."""

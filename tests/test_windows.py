@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from genconv_tf import GenerativeConvNet
 from genconv_tf.chains import Chains
+from genconv_tf.cli.main import main
+from genconv_tf.data.decode import write_image
 from genconv_tf.windows import interior, random_window
 
 SEEDS = tf.constant([[1, 2]])
@@ -88,3 +90,15 @@ def test_fit_runs_windows_of_the_finer_levels(photograph):
 def test_zero_is_refused(setting):
     with pytest.raises(ValueError, match=f"Expected {setting} >= 1"):
         GenerativeConvNet(LAYERS, learning={setting: 0})
+
+
+def test_a_window_too_small_to_learn_from_is_refused_before_anything_is_written(tmp_path):
+    model = GenerativeConvNet(LAYERS, size=64, learning={"window": 20})
+    with pytest.raises(ValueError, match="window of at least 21"):
+        model.build_chains()
+    GenerativeConvNet(LAYERS, size=64, learning={"window": 21}).build_chains()
+    GenerativeConvNet(LAYERS, size=18, learning={"window": 20}).build_chains()  # not windowed
+    write_image(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8))
+    command = ["train", "texture", str(tmp_path / "a.png"), "--output", str(tmp_path / "run")]
+    assert main([*command, "--set", "learning.window=20"]) == 2
+    assert not (tmp_path / "run").exists()
