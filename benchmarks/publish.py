@@ -17,7 +17,7 @@ from textures import genconv
 
 from genconv_tf import GenerativeConvNet, evaluation, presets
 from genconv_tf.data.decode import read_image, write_image
-from genconv_tf.demo import texture
+from genconv_tf.data.generated import texture
 from genconv_tf.export import ExportedModel
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

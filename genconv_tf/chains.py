@@ -13,7 +13,8 @@ class Chains:
     Args:
         shapes: `(chains, *spatial, channels)` of every level, coarse to fine. The number of chains
             must not grow towards the finer levels.
-        window: longest axis of a chain; a longer one is represented by a window of it.
+        windows: longest lengths of every level, `None` for any; a window of it represents a longer
+            chain.
 
     Attributes:
         states: a variable of every level.
@@ -21,7 +22,7 @@ class Chains:
         windowed: whether the chains of a level are windows, which have edges, of longer ones.
     """
 
-    def __init__(self, shapes, window=None):
+    def __init__(self, shapes, windows=None):
         for coarse, fine in itertools.pairwise(shapes):
             if fine[0] > coarse[0]:
                 raise ValueError(
@@ -29,7 +30,11 @@ class Chains:
                     f"Received: {[shape[0] for shape in shapes]}"
                 )
         whole = [tuple(shape[1:-1]) for shape in shapes]
-        parts = [tuple(min(n, window or n) for n in lengths) for lengths in whole]
+        windows = windows or [(None,) * len(lengths) for lengths in whole]
+        parts = [
+            tuple(min(n, most or n) for n, most in zip(lengths, window, strict=True))
+            for lengths, window in zip(whole, windows, strict=True)
+        ]
         # A window of the chain below grows into a window of this one, which may still be too long.
         self.starts = [
             whole[i] if i == 0 else _grown(parts[i - 1], whole[i - 1], whole[i])

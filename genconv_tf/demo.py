@@ -8,6 +8,8 @@ import sys
 
 from PIL import Image
 
+from genconv_tf.data.generated import CC0, texture
+
 # Reloads the export in a process of its own, with TensorFlow and without this package.
 _ALONE = """
 import sys
@@ -23,7 +25,7 @@ Image.fromarray(media["media"][0].numpy()).save(sys.argv[2])
 def main():
     options = argparse.ArgumentParser("genconv_tf.demo", description=__doc__)
     options.add_argument("--output", default="demo", metavar="DIR")
-    options.add_argument("--texture", default="brick", choices=["brick", "grass", "gravel"])
+    options.add_argument("--texture", default="brick", choices=CC0)
     options = options.parse_args()
     folder = pathlib.Path(options.output)
     run, exported = folder / "run", folder / "saved_model" / "1"
@@ -44,13 +46,6 @@ Fresh samples of another size         {folder / "samples"}
 A sample of the SavedModel alone      {alone}
 The learned model (Keras preset)      {run / "preset"}
 The SavedModel                        {exported}""")
-
-
-def texture(name):
-    """A CC0 texture that scikit-image carries: `(512, 512)` uint8."""
-    from skimage import data
-
-    return getattr(data, name)()
 
 
 def _genconv(*words):

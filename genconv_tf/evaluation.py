@@ -48,10 +48,10 @@ def evaluate(exemplar, samples, vgg=None):
     result = {}
     for name, measure in measures.items():
         own = np.mean([measure(crop) for crop in crops])
-        result[name] = _figure(np.mean([measure(sample) for sample in samples]), own)
+        result[name] = figure(np.mean([measure(sample) for sample in samples]), own)
     half = exemplar.shape[1] // 2
     own = copy_correlation(exemplar[:, :half], exemplar[:, half:])
-    result["copy_ncc"] = _figure(
+    result["copy_ncc"] = figure(
         np.mean([copy_correlation(sample, exemplar) for sample in samples]), own
     )
     pairs = [(a, b) for i, a in enumerate(samples) for b in samples[i + 1 :] if a.shape == b.shape]
@@ -181,7 +181,8 @@ def copy_correlation(sample, exemplar, side=32, count=64, seed=0):
     return np.mean(best)
 
 
-def _figure(value, own):
+def figure(value, own):
+    """A measure of samples, beside the same measure of the exemplar's own parts."""
     return {"value": float(value), "self": float(own), "ratio": float(value / own)}
 
 

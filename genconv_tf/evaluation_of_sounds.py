@@ -8,6 +8,8 @@ import itertools
 
 import numpy as np
 
+from genconv_tf.evaluation import figure
+
 BANDS, LOWEST = 16, 80.0  # bands from LOWEST Hz to nine tenths of the highest frequency there is
 WINDOWS = (256, 1024, 4096)
 MODULATIONS = (0.5, 1, 2, 4, 8, 16, 32, 64)  # Hz, the ends of octaves
@@ -35,20 +37,22 @@ def evaluate(exemplar, samples, rate):
             raise ValueError(f"Expected a {what} of at least {least} s that is not silent. "
                              f"Received: {len(wave) / rate:.3g} s")  # fmt: skip
     halves = np.array_split(exemplar, 2)
+    spectra, bands = ([f(w, rate) for w in (exemplar, *halves, *samples)]
+                      for f in (log_spectra, envelopes))  # fmt: skip
     result = {}
-    for name, statistic in (("spectrum", log_spectra), ("modulation", log_modulations)):
-        target = statistic(exemplar, rate)
-        value = np.mean([np.abs(statistic(s, rate) - target).mean() for s in samples])
-        one, other = (statistic(half, rate) for half in halves)
-        own = np.abs(one - other).mean()
-        result[name] = {"value": float(value), "self": float(own), "ratio": float(value / own)}
+    for name, each in (
+        ("spectrum", spectra),
+        ("modulation", [log_modulations(b, rate) for b in bands]),
+    ):
+        target, one, other, *received = each
+        result[name] = figure(
+            np.mean([np.abs(r - target).mean() for r in received]), np.abs(one - other).mean()
+        )
     for name, statistic in (("kurtosis", kurtosis), ("crest", crest_factor)):
-        target = statistic(envelopes(exemplar, rate))
-        each = [np.median(statistic(envelopes(s, rate)) / target) for s in samples]
-        result[name] = {"value": float(np.mean(each))}
-    value = np.mean([copy_correlation(s, exemplar, rate) for s in samples])
-    own = copy_correlation(halves[0], halves[1], rate)
-    result["copy_ncc"] = {"value": float(value), "self": float(own), "ratio": float(value / own)}
+        target, _, _, *received = (statistic(b) for b in bands)
+        result[name] = {"value": float(np.mean([np.median(r / target) for r in received]))}
+    copied = np.mean([copy_correlation(s, exemplar, rate) for s in samples])
+    result["copy_ncc"] = figure(copied, copy_correlation(*halves, rate))
     return result
 
 
@@ -68,10 +72,10 @@ def log_spectra(wave, rate):
     return np.array(levels)
 
 
-def log_modulations(wave, rate):
-    """Log power of the envelope of each band in octaves of modulation, over the squared mean."""
+def log_modulations(bands, rate):
+    """Log power in octaves of modulation of each envelope of `bands`, over its squared mean."""
     levels = []
-    for envelope in envelopes(wave, rate):
+    for envelope in bands:
         relative = envelope / envelope.mean() - 1
         power = np.square(np.abs(np.fft.rfft(relative))) / len(relative)
         hertz = np.fft.rfftfreq(len(relative), 1 / rate)

@@ -13,7 +13,7 @@ from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.penalty import added, now_and_then, overshoot
 from genconv_tf.precision import resolve
-from genconv_tf.windows import interior, random_window
+from genconv_tf.windows import interior, lengths_of, random_window
 
 
 @keras.saving.register_keras_serializable("genconv_tf")
@@ -137,14 +137,8 @@ class GenerativeConvNet(keras.Model):
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
             [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],
-            self.learning.window,
+            [self.window(level) for level in self.levels],
         )
-        for level, windowed in zip(self.levels, self.chains.windowed):
-            # Its edges are not learned from; what lies between them is to hold one whole position.
-            least = 3 * max(n or 0 for n in level.network.receptive_field())
-            if windowed and self.learning.window < least:
-                raise ValueError(f"Expected a window of at least {least}, three receptive fields. "
-                                 f"Received: {self.learning.window}")  # fmt: skip
 
     def fit(self, x=None, *args, **kwargs):
         """As `keras.Model.fit`, on a dataset of `(batch, *spatial, channels)` float32."""
@@ -211,7 +205,7 @@ class GenerativeConvNet(keras.Model):
         """Energy gap of level i, and what its weights descend: -log-likelihood and penalty."""
         network, edge = self.networks[i], None
         seeds = noise.fold(self._update_seeds(1), i)
-        data = random_window(data, [self.learning.window] * self.rank, seeds, -5)
+        data = random_window(data, self.window(self.levels[i]), seeds, -5)
         if self.chains.windowed[i]:
             # Near the edges of a window f saw what is not there.
             inside = interior(chains.shape[1:-1], network.receptive_field())
@@ -228,6 +222,10 @@ class GenerativeConvNet(keras.Model):
             )
             gradient = added(gradient, penalty, weight)
         return gap, gradient
+
+    def window(self, level):
+        """Longest lengths that `level` runs and learns from, `None` along an axis for any."""
+        return lengths_of(self.learning.window, level.network.receptive_field())
 
     # -- sampling ----------------------------------------------------------------------------
 

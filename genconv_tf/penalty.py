@@ -13,8 +13,8 @@ import tensorflow as tf
 from genconv_tf.energy import log_density_gradient
 from genconv_tf.windows import interior, random_window
 
-# The penalty's part of a gradient is at most so many times the likelihood's. After a far overshoot
-# it would be a hundred times larger, and Adam, remembering that, would stall for many updates.
+# The penalty's part of a gradient is at most so many times the likelihood's. It would be ten to
+# twenty times as large now and then, and Adam, remembering that, would stall for many updates.
 MOST = 3.0
 
 # Windows of this many receptive fields: their second derivative costs a fraction of an update.

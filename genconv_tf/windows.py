@@ -5,6 +5,23 @@ import tensorflow as tf
 from genconv_tf import noise
 
 
+def lengths_of(window, extents):
+    """Lengths of a `window`, one an axis; `None`, for the whole axis, where f covers it whole.
+
+    Args:
+        window: int, or `None` for no window at all.
+        extents: the receptive field along each axis, `None` where it is the whole axis.
+
+    Raises:
+        ValueError: what lies between the edges, which f sees in part, would not hold one position.
+    """
+    least = 3 * max(extent or 0 for extent in extents)
+    if window is not None and window < least:
+        raise ValueError(f"Expected a window of at least {least}, three receptive fields. "
+                         f"Received: {window}")  # fmt: skip
+    return tuple(None if extent is None else window for extent in extents)
+
+
 def random_window(x, lengths, seeds, iteration):
     """The same random window of every row of `x`.
 
@@ -14,10 +31,12 @@ def random_window(x, lengths, seeds, iteration):
         seeds: `(batch, 2)` int32; the first places the window, together with `iteration`.
         iteration: int that no other draw from these seeds uses.
     """
+    spatial = x.shape[1:-1]
+    if all(want is None or have <= want for have, want in zip(spatial, lengths, strict=True)):
+        return x
     begin, size = [0], [-1]
     drawn = noise.uniform(seeds[:1], [len(lengths)], iteration)[0]
-    for axis, want in enumerate(lengths):
-        have = x.shape[axis + 1]
+    for axis, (have, want) in enumerate(zip(spatial, lengths)):
         want = have if want is None else min(have, want)
         begin.append(tf.cast(drawn[axis] * float(have - want + 1), tf.int32))
         size.append(want)

@@ -34,7 +34,7 @@ def test_the_envelope_of_a_tone_is_its_amplitude_and_its_modulation_is_seen():
     gain = envelopes(tone, RATE)[band]
     np.testing.assert_allclose(gain, gain.mean(), rtol=1e-3)
     trembling = tone * (1 + 0.5 * np.sin(2 * np.pi * 6 * t))
-    octaves = log_modulations(trembling, RATE).reshape(-1, 7)[band]
+    octaves = log_modulations(envelopes(trembling, RATE), RATE).reshape(-1, 7)[band]
     assert octaves.argmax() == 3  # 4 to 8 Hz
 
 

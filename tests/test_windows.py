@@ -6,7 +6,7 @@ from genconv_tf import GenerativeConvNet
 from genconv_tf.chains import Chains
 from genconv_tf.cli.main import main
 from genconv_tf.data.decode import write_image
-from genconv_tf.windows import interior, random_window
+from genconv_tf.windows import interior, lengths_of, random_window
 
 SEEDS = tf.constant([[1, 2]])
 LAYERS = [{"filters": 6, "kernel": 5}, {"filters": 4, "kernel": 3, "stride": 2}]
@@ -21,12 +21,20 @@ def test_windows_lie_in_the_signal_and_move_with_the_seed():
         np.testing.assert_array_equal(random_window(x, whole, SEEDS, -4), x)
 
 
+def test_an_axis_that_f_covers_whole_has_no_window():
+    layers = [{"filters": 6, "kernel": 3}, {"filters": 2, "kernel": [3, "full"]}]
+    model = GenerativeConvNet(layers, size=(64, 40), boundary="same", learning={"window": 20})
+    model.build_chains()
+    assert model.chains.states[0].shape == (1, 20, 40, 3)
+    assert lengths_of(None, (5, 5)) == (None, None)
+
+
 def test_the_interior_is_what_no_edge_reaches():
     assert interior((40, 9, 7), (5, 5, None)) == (slice(4, 36), slice(3, 6), slice(0, 7))
 
 
 def test_a_long_chain_is_a_window_and_a_short_one_is_whole():
-    chains = Chains([(2, 6, 9, 3), (2, 12, 18, 3), (1, 24, 36, 3), (1, 48, 72, 3)], window=16)
+    chains = Chains([(2, 6, 9, 3), (2, 12, 18, 3), (1, 24, 36, 3), (1, 48, 72, 3)], [(16, 16)] * 4)
     assert [tuple(s.shape[1:-1]) for s in chains.states] == [(6, 9), (12, 16), (16, 16), (16, 16)]
     assert chains.starts == [(6, 9), (12, 18), (24, 32), (32, 32)]
     assert chains.windowed == [False, True, True, True]
@@ -97,7 +105,6 @@ def test_a_window_too_small_to_learn_from_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match="window of at least 21"):
         model.build_chains()
     GenerativeConvNet(LAYERS, size=64, learning={"window": 21}).build_chains()
-    GenerativeConvNet(LAYERS, size=18, learning={"window": 20}).build_chains()  # not windowed
     write_image(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8))
     command = ["train", "texture", str(tmp_path / "a.png"), "--output", str(tmp_path / "run")]
     assert main([*command, "--set", "learning.window=20"]) == 2

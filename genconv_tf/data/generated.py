@@ -1,7 +1,8 @@
-"""Sounds and videos that the project makes itself: `"generated:fire"` wherever a source is named.
+"""Inputs that need no file: `"generated:fire"` wherever a source is named, and CC0 photographs.
 
-Each is a stationary random process written down in a few lines, so that a model of it can be judged
-against as many fresh exemplars as one likes, and published. The same seed gives the same media.
+Each sound and video is a stationary random process written down in a few lines, so that a model of
+it can be judged against as many fresh exemplars as one likes, and published. The same seed gives
+the same media.
 """
 
 import functools
@@ -9,6 +10,7 @@ import functools
 import numpy as np
 
 PREFIX = "generated:"
+CC0 = ("brick", "grass", "gravel")
 GRAVITY = 9.81  # m/s², of the waves
 
 
@@ -31,6 +33,13 @@ def generate(source, kinds, **settings):
     if name not in kinds:
         raise ValueError(f"Expected one of {[PREFIX + k for k in kinds]}. Received: {source!r}")
     return kinds[name](**{key: value for key, value in settings.items() if value is not None})
+
+
+def texture(name):
+    """A CC0 photograph that scikit-image carries, one of `CC0`: `(512, 512)` uint8."""
+    from skimage import data
+
+    return getattr(data, name)()
 
 
 def rain(seconds=6.0, rate=11025, seed=0):
@@ -71,10 +80,10 @@ def water(frames=64, size=(128, 128), seed=0):
     "Simulating ocean water", SIGGRAPH course 2001). A pixel is 10 cm, a frame 1/25 s.
 
     Returns:
-        `(frames, height, width, 3)` uint8; seamless in space; so do the other videos.
+        `(frames, height, width, 3)` uint8, seamless in space.
     """
     rng = np.random.default_rng(seed)
-    k_y, k_x = _wave_numbers(size, 0.1)
+    k_y, k_x = (2 * np.pi * f for f in _frequencies(size, (0.1, 0.1)))  # rad/m
     k = np.hypot(k_y, k_x)
     # Phillips' spectrum of a wind along the second axis, cut at waves of three pixels.
     along = np.divide(k_x, k, out=np.zeros_like(k), where=k > 0)
@@ -94,7 +103,11 @@ def water(frames=64, size=(128, 128), seed=0):
 
 def fire(frames=64, size=(128, 128), seed=0):
     """Flames: turbulent noise that rises two pixels a frame and tears, glowing below and dark
-    above, so that it is stationary in time and along the width alone."""
+    above, so that it is stationary in time and along the width alone.
+
+    Returns:
+        `(frames, height, width, 3)` uint8, seamless along the width.
+    """
     rng = np.random.default_rng(seed)
     height, width = size
     rise, tall = 2, height + 2 * frames
@@ -142,17 +155,15 @@ def _clipped(wave):
     return np.clip(wave, -1.0, 1.0).astype(np.float32)
 
 
-def _wave_numbers(size, pixel):
-    """Angular wave numbers in rad/m along both axes."""
-    k = [2 * np.pi * np.fft.fftfreq(n, pixel) for n in size]
-    return np.meshgrid(*k, indexing="ij")
+def _frequencies(size, spacing):
+    """Frequencies along every axis of samples so far apart."""
+    return np.meshgrid(*(np.fft.fftfreq(n, d) for n, d in zip(size, spacing)), indexing="ij")
 
 
 def _cloud(rng, size, slope, stretch=None):
     """Gaussian noise of unit variance whose amplitude falls as frequency^-slope, periodic."""
-    stretch = stretch or (1,) * len(size)
-    axes = np.meshgrid(*(s * np.fft.fftfreq(n) for n, s in zip(size, stretch)), indexing="ij")
-    radius = functools.reduce(np.hypot, axes)
+    spacing = [1 / s for s in stretch or (1,) * len(size)]
+    radius = functools.reduce(np.hypot, _frequencies(size, spacing))
     gain = np.divide(1.0, radius**slope, out=np.zeros_like(radius), where=radius > 4 / max(size))
     return _standardised(np.fft.ifftn(np.fft.fftn(rng.normal(size=size)) * gain).real)
 

@@ -65,10 +65,13 @@ def images(
         else:
             raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
     size = tuple(size or first.shape[:2])
-    # A thousand images tell the mean colour of a large dataset well enough.
-    some = [first] if count == 1 else list(raw.take(1000).as_numpy_iterator())
+
+    # A thousand images tell the colours of a large dataset well enough.
+    def some():
+        return [first] if count == 1 else raw.take(1000).as_numpy_iterator()
+
     preprocessing = Preprocessing(
-        mean=mean_colour(mean, some), basis=principal_colours(colours, some)
+        mean=mean_colour(mean, some()), basis=principal_colours(colours, some())
     )
 
     def prepare(index, image):
@@ -112,14 +115,18 @@ def principal_colours(colours, media):
 
     Args:
         colours: `"principal"`, or `"rgb"` for none: `None`.
-        media: arrays `(..., 3)` of pixels.
+        media: iterable of arrays `(..., 3)` of pixels.
     """
     if colours not in ("rgb", "principal"):
         raise ValueError(f'Expected colours "rgb" or "principal". Received: {colours!r}')
     if colours == "rgb":
         return None
-    pixels = np.concatenate([one.reshape(-1, 3)[:: max(1, one.size // 300_000)] for one in media])
-    variances, axes = np.linalg.eigh(np.cov(pixels.astype(np.float64).T))
+    count, total, products = 0, np.zeros(3), np.zeros((3, 3))
+    for one in media:
+        pixels = one.reshape(-1, 3).astype(np.float64)
+        count, total = count + len(pixels), total + pixels.sum(axis=0)
+        products += pixels.T @ pixels
+    variances, axes = np.linalg.eigh(products / count - np.outer(total, total) / count**2)
     axes *= np.where(axes.sum(0) < 0, -1, 1)  # an eigenvector's sign is arbitrary
     spread = max(np.sqrt(variances.mean()), 1.0)
     sizes = np.maximum(np.sqrt(np.maximum(variances, 0)), spread / ENLARGED) / spread
