@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from genconv_tf.convolution import wrapped_before
 from genconv_tf.energy import score_gradient
 
 # Entries of the spatial axes, times the batch, above which a canvas is taken in blocks: the
@@ -38,7 +37,8 @@ def score_gradient_in_blocks(network, x, largest=LARGEST):
 
 
 def _blocks(network, x, stride, blocks):
-    length, extent, first = tf.shape(x)[1], network.receptive_field()[0], _first(network)
+    length, extent = tf.shape(x)[1], network.receptive_field()[0]
+    first = network.reach()[0][0]
     rows = -(-length // (blocks * stride)) * stride
     count = -(-length // rows)
     boundary = ("valid", *[network.boundary] * (network.rank - 1))
@@ -73,13 +73,3 @@ def _stride(network):
     """Of the top positions along the first axis, and whether f is a torus there."""
     full = any(spec.kernels(network.rank)[0] == "full" for spec in network.specs)
     return network.total_strides()[0], network.boundary == "torus" and not full
-
-
-def _first(network):
-    """How far before the first sample the first top response begins to see."""
-    before, jump = 0, 1
-    for spec in network.specs:
-        kernel, stride = spec.kernels(network.rank)[0], spec.strides(network.rank)[0]
-        before += jump * wrapped_before(kernel, stride)
-        jump *= stride
-    return before

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from genconv_tf import sizes
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import picture
 
@@ -17,7 +18,7 @@ def metadata(model, name, facts, hashes):
         "channels": model.channels,
         "size": model.size,
         "receptive_field": model.finest.network.receptive_field(),
-        "least_size": model.least_size(),
+        "least_size": sizes.least_size(model.levels),
         "weights": model.count_params(),
         "preprocessing": config["preprocessing"],
         "reference": config["reference"],

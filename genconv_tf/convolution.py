@@ -39,7 +39,7 @@ def convolve(x, kernel, strides, boundary="valid", padding=0):
     ]
     torus = [b == "torus" for b in boundary]
     x = _zeros(x, [(0, 0) if t else w for w, t in zip(widths, torus)])
-    x = _wrap(x, [w if t else (0, 0) for w, t in zip(widths, torus)])
+    x = wrap(x, [w if t else (0, 0) for w, t in zip(widths, torus)])
     if max(strides) > 1 and x.shape[-1] < _FOLD_BELOW_CHANNELS:
         x, kernel = fold(x, kernel, strides)
         strides = (1,) * len(size)
@@ -113,9 +113,10 @@ def _zeros(x, widths):
     return tf.pad(x, [(0, 0), *widths, (0, 0)])
 
 
-def _wrap(x, widths):
+def wrap(x, widths):
+    """`x` continued beyond both ends of its spatial axes by (before, after) of the other side."""
     for axis, (before, after) in enumerate(widths, start=1):
-        if isinstance(after, int) and after == 0:
+        if isinstance(after, int) and before == after == 0:
             continue
         length = x.shape[axis] or tf.shape(x)[axis]
         head, tail = [0] * x.shape.rank, [-1] * x.shape.rank

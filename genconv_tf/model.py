@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf import learning as ml
-from genconv_tf import noise, pyramid
+from genconv_tf import noise, pyramid, sizes
 from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
@@ -21,7 +21,8 @@ class GenerativeConvNet(keras.Model):
     """Energy-based model of textures, objects, videos and sounds.
 
     Args:
-        layers: the scoring function of a level, a list of `Layer` or of their arguments.
+        layers: the scoring function of a level, a list of `Layer` or of their arguments; a list of
+            such lists gives each level its own, coarse to fine.
         rank: number of spatial axes: 1 for sound, 2 for images, 3 for video (time first).
         channels: of the data.
         levels: number of levels of the pyramid; 1 is the plain model of the papers.
@@ -132,7 +133,7 @@ class GenerativeConvNet(keras.Model):
 
     def build_chains(self, data_size=None):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
-        size = self.learning.chain_size or data_size or self.size
+        size = self.learning.chain_size or sizes.chain_size(self.levels, data_size or self.size)
         size = (size,) * self.rank if isinstance(size, int) else tuple(size)
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
@@ -155,7 +156,9 @@ class GenerativeConvNet(keras.Model):
     def train_step(self, data):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
         x = data[0] if isinstance(data, tuple) else data
-        self.check_data(x.shape)
+        sizes.check_data(self.levels, self.channels, x.shape)
+        phases = sizes.phases_of(self.levels, x.shape[1:-1])
+        x = random_window(x, phases, self._update_seeds(1), -6)
         observed = pyramid.levels_of(x, self.levels)
         chains = self.advance_chains(observed)
         gradients, variables, rates = [], [], []
@@ -247,7 +250,8 @@ class GenerativeConvNet(keras.Model):
         if not isinstance(steps, int) or steps < 0:
             raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
         size = self.size if size is None else size
-        size = self.check_size((size,) * self.rank if isinstance(size, int) else tuple(size))
+        size = (size,) * self.rank if isinstance(size, int) else tuple(size)
+        sizes.check_size(self.levels, size)
         seeds = noise.row_seeds(seed, num)
         return self.sample_media(seeds, tf.constant(size), tf.constant(steps)).numpy()
 
@@ -265,27 +269,10 @@ class GenerativeConvNet(keras.Model):
         if np.shape(media)[:-1] != np.shape(mask):
             raise ValueError(f"Expected a mask of {np.shape(media)[:-1]}. "
                              f"Received: {np.shape(mask)}")  # fmt: skip
-        self.check_size(np.shape(mask)[1:])
+        sizes.check_size(self.levels, np.shape(mask)[1:])
         seeds = noise.row_seeds(seed, len(media))
         mask = tf.constant(mask, tf.float32)
         return self.recover_media(tf.constant(media), mask, seeds, tf.constant(steps)).numpy()
-
-    def check_size(self, size):
-        """`size` if every level can be sampled at it; a `ValueError` otherwise."""
-        if len(size) != self.rank or any(n < 1 for n in size):
-            raise ValueError(f"Expected {self.rank} positive lengths. Received: {tuple(size)}")
-        least = self.least_size()
-        if any(n < m for n, m in zip(size, least)):
-            raise ValueError(f"Expected a size of at least {least}. Received: {tuple(size)}")
-        return tuple(size)
-
-    def least_size(self, boundary=None):
-        """Smallest signal that every level has a position for, along each axis."""
-        each = [
-            [n * f for n, f in zip(lv.network.least_size(boundary), lv.factor)]
-            for lv in self.levels
-        ]
-        return tuple(max(axis) for axis in zip(*each))
 
     @tf.function(reduce_retracing=True)
     def sample_media(self, seeds, size, steps):
@@ -318,10 +305,7 @@ class GenerativeConvNet(keras.Model):
     # -- configuration -----------------------------------------------------------------------
 
     def get_config(self):
-        layers = [
-            dataclasses.asdict(s) if dataclasses.is_dataclass(s) else dict(s)
-            for s in self._config["layers"]
-        ]
+        layers = _plain(self._config["layers"])
         parts = ("reference", "sampler", "learning", "preprocessing")
         return {
             "name": self.name,
@@ -371,24 +355,6 @@ class GenerativeConvNet(keras.Model):
 
     # -- parts of the above ------------------------------------------------------------------
 
-    def check_data(self, shape):
-        """Raise a `ValueError` if data of `shape` (batch, *spatial, channels) cannot be learned."""
-        if len(shape) != self.rank + 2 or shape[-1] != self.channels:
-            raise ValueError(
-                f"Expected data of (batch, {self.rank} lengths, {self.channels}). "
-                f"Received: {tuple(shape)}"
-            )
-        for level in self.levels:
-            edge = level.network.data_boundary
-            have = [n // f for n, f in zip(shape[1:-1], level.factor)]
-            need = level.network.least_size(edge)
-            if any(n < m for n, m in zip(have, need)):
-                least = tuple(m * f for m, f in zip(need, level.factor))
-                raise ValueError(
-                    f"Expected data of at least {least}, the receptive field. "
-                    f"Received: {tuple(shape[1:-1])}"
-                )
-
     def _update_seeds(self, count):
         """Seeds of `count` rows that belong to this update and this replica alone."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -398,6 +364,13 @@ class GenerativeConvNet(keras.Model):
 
 def _rms(x):
     return tf.sqrt(tf.reduce_mean(tf.square(x)) + 1e-12)
+
+
+def _plain(layers):
+    """Layers, or lists of them, as lists of dicts."""
+    if isinstance(layers, (tuple, list)):
+        return [_plain(layer) for layer in layers]
+    return dataclasses.asdict(layers) if dataclasses.is_dataclass(layers) else dict(layers)
 
 
 def _made(kind, value):

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from genconv_tf.convolution import BOUNDARIES, convolve, positions
+from genconv_tf.convolution import BOUNDARIES, convolve, positions, wrap, wrapped_before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +114,9 @@ class ScoringNetwork(keras.layers.Layer):
             channels = spec.filters
 
     def call(self, x, boundary=None):
+        boundary = boundary or self.boundary
+        if boundary == "torus" and self._wraps_once(x.shape[1:-1]):
+            x, boundary = wrap(x, self.reach()), "valid"
         top = self.responses(x, boundary)[-1]
         return tf.reduce_sum(tf.cast(top, self.variable_dtype), range(1, self.rank + 2))
 
@@ -135,6 +138,26 @@ class ScoringNetwork(keras.layers.Layer):
                 h = tf.nn.relu(h)
             maps.append(h)
         return maps
+
+    def reach(self):
+        """Samples beyond the two ends of a torus that its top positions see: a pair an axis."""
+        before, jump = [0] * self.rank, [1] * self.rank
+        for spec in self.specs:
+            for axis, (k, s) in enumerate(zip(spec.kernels(self.rank), spec.strides(self.rank))):
+                before[axis] += jump[axis] * wrapped_before(k, s)
+                jump[axis] *= s
+        return [(b, e - s - b) for b, e, s in zip(before, self.receptive_field(), jump)]
+
+    def _wraps_once(self, lengths):
+        """Whether valid convolutions of the signal, wrapped once by all that is seen of it, give
+        what wrapping the responses of every layer gives, at a fraction of its time."""
+        full = any("full" in spec.kernels(self.rank) for spec in self.specs)
+        if full or None in lengths or any(spec.padding for spec in self.specs):
+            return False
+        return all(
+            n % s == 0 and 0 <= before <= n and 0 <= after <= n
+            for n, s, (before, after) in zip(lengths, self.total_strides(), self.reach())
+        )
 
     def layer_positions(self, size, boundary=None):
         """Number of positions of every layer on a signal of `size`: a list, bottom up."""

@@ -125,15 +125,18 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds):
     Args:
         count: number of levels.
         factor: ratio of size between two levels, one int per axis.
-        network: arguments of the `ScoringNetwork` of each level.
+        network: arguments of the `ScoringNetwork` of each level; its `layers` as `layers_of` takes
+            them.
         seed: of the weights of the coarsest; each level has one of its own.
         reference, bounds: as for a `Level`.
         sampler: a `Sampler`, whose lists have one value for each level.
     """
-    settings = dataclasses.asdict(sampler)
+    settings, layers = dataclasses.asdict(sampler), layers_of(network["layers"], count)
     return tuple(
         Level(
-            ScoringNetwork(**network, seed=seed + 1000 * i, name=f"level_{i}"),
+            ScoringNetwork(
+                **{**network, "layers": layers[i], "seed": seed + 1000 * i, "name": f"level_{i}"}
+            ),
             reference,
             tuple(f ** (count - 1 - i) for f in factor),
             Sampler(**one_level(settings, i, count)),
@@ -188,6 +191,16 @@ def downsample_to_multiple(x, factor):
 def levels_of(data, levels):
     """What every level learns from: `data` averaged down, coarse to fine."""
     return [downsample(data, level.factor) for level in levels]
+
+
+def layers_of(layers, levels):
+    """The layers of each level: a list of lists gives each its own, one list gives all the same."""
+    if not layers or not isinstance(layers[0], (tuple, list)):
+        return [layers] * levels
+    if len(layers) != levels:
+        raise ValueError(f"Expected one list of layers or {levels}, one for each level. "
+                         f"Received: {len(layers)}")  # fmt: skip
+    return list(layers)
 
 
 def one_level(settings, i, levels):

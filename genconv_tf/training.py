@@ -6,7 +6,7 @@ import pathlib
 
 import keras
 
-from genconv_tf import callbacks, files, presets, recipes
+from genconv_tf import callbacks, files, presets, recipes, sizes
 from genconv_tf.model import GenerativeConvNet
 
 RUN = "run.json"
@@ -60,6 +60,9 @@ def stages(config):
     layers = config["layers"]
     if not config["learning"].get("grow"):
         return [layers]
+    if isinstance(layers[0], (tuple, list)):
+        deepest = max(len(own) for own in layers)
+        return [[own[: i + 1] for own in layers] for i in range(deepest)]
     return [layers[: i + 1] for i in range(len(layers))]
 
 
@@ -77,7 +80,7 @@ def _check_data(config, data):
     size = tuple(data.element_spec.shape[1:-1])
     for layers in stages(config):
         model = GenerativeConvNet(**{**config, "layers": layers})
-        model.check_data(data.element_spec.shape)
+        sizes.check_data(model.levels, model.channels, data.element_spec.shape)
         model.build_chains(size)
 
 

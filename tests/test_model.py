@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from conftest import SMALL
 
-from genconv_tf import GenerativeConvNet, data
+from genconv_tf import GenerativeConvNet, data, sizes
 from genconv_tf.chains import Chains
 from genconv_tf.pyramid import levels_of
 
@@ -64,6 +64,46 @@ def test_levels_learn_from_averages_of_the_data(small):
     np.testing.assert_allclose(coarse[0, 3, 5], x[0, 6:8, 10:12].numpy().mean((0, 1)))
 
 
+def test_every_phase_of_the_coarsest_grid_is_learned_from(photograph, monkeypatch):
+    """A shift of the data by less than a coarse sample gives another coarse image."""
+    model = GenerativeConvNet(**{**SMALL, "levels": 2, "size": 32})
+    whole = next(iter(data.images(photograph[None]))).numpy()
+    assert sizes.phases_of(model.levels, whole.shape[1:-1]) == (
+        whole.shape[1] - 1,
+        whole.shape[2] - 1,
+    )
+    seen = []
+    monkeypatch.setattr(model, "advance_chains", lambda observed: seen.append(observed) or 1 / 0)
+    model.compile()
+    model.build_chains((32, 32))
+    phases = set()
+    for update in range(12):
+        model.optimizer.iterations.assign(update)
+        with pytest.raises(ZeroDivisionError):
+            model.train_step(tf.constant(whole))
+        fine = seen[-1][-1].numpy()
+        places = [
+            (i, j)
+            for i in (0, 1)
+            for j in (0, 1)
+            if np.array_equal(fine, whole[:, i : i + fine.shape[1], j : j + fine.shape[2]])
+        ]
+        assert len(places) == 1
+        phases.add(places[0])
+    assert len(phases) == 4
+
+
+def test_each_level_may_have_layers_of_its_own(tmp_path):
+    layers = [[{"filters": 4, "kernel": 3}], [{"filters": 4, "kernel": 5}, {"filters": 6}]]
+    model = GenerativeConvNet(layers, levels=2, size=16)
+    assert [[s.filters for s in n.specs] for n in model.networks] == [[4], [4, 6]]
+    model.save_to_preset(tmp_path / "preset")
+    again = GenerativeConvNet.from_preset(tmp_path / "preset")
+    np.testing.assert_array_equal(again.sample(1, seed=2), model.sample(1, seed=2))
+    with pytest.raises(ValueError, match="one list of layers or 3"):
+        GenerativeConvNet(layers, levels=3, size=16)
+
+
 def test_fit_logs_and_moves_the_weights(small, photograph):
     before = small.networks[1].kernels[0].numpy()
     history = small.fit(data.images(photograph, size=32).repeat(), steps_per_epoch=3, verbose=0)
@@ -97,7 +137,8 @@ def test_contrastive_divergence_starts_at_the_data(photograph):
     """One step of almost no size from the data leaves the chains at the data."""
     settings = {"chains": 2, "start": "data", "rejuvenation": 1.0}
     sampler = {"steps": 1, "step_size": 1e-6}
-    model = GenerativeConvNet(**{**SMALL, "sampler": sampler, "learning": settings})
+    changes = {"levels": 1, "sampler": sampler, "learning": settings}
+    model = GenerativeConvNet(**{**SMALL, **changes})
     dataset = data.images(photograph, size=32)
     model.fit(dataset, verbose=0)
     expected = np.repeat(next(iter(dataset)), 2, 0)

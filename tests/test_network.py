@@ -47,6 +47,31 @@ def test_on_a_torus_the_score_does_not_change_with_a_shift(rank):
     np.testing.assert_allclose(network(shifted), network(x), rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("layers", "length", "once"),
+    [
+        ([Layer(4, 5), Layer(4, 3), Layer(3, 3)], 11, True),
+        ([Layer(4, 7), Layer(4, 5, 2), Layer(3, 3)], 16, True),
+        ([Layer(4, 6, 2), Layer(4, 2), Layer(3, 4, 2)], 20, True),
+        ([Layer(4, 5), Layer(3, 3, 2)], 15, False),  # positions do not close around the torus
+        ([Layer(4, 7), Layer(4, 7), Layer(3, 7)], 6, False),  # wraps around more than once
+    ],
+)
+@pytest.mark.parametrize("rank", [1, 2])
+def test_wrapping_the_signal_once_is_wrapping_every_layer(rank, layers, length, once, monkeypatch):
+    network = built(layers, rank, (length,) * rank, boundary="torus")
+    x = tf.constant(RNG.standard_normal((2, *[length] * rank, 3)).astype(np.float32))
+    maps = []
+    plain = network.responses
+    monkeypatch.setattr(network, "responses", lambda *args: maps.extend(plain(*args)) or maps)
+    score = network(x)
+    expected = tf.reduce_sum(plain(x)[-1], range(1, rank + 2))
+    np.testing.assert_allclose(score, expected, rtol=1e-5)
+    # Wrapped once, the first layer has positions beyond the ends of the signal.
+    stride = layers[0].strides(1)[0]
+    assert (maps[0].shape[1] > -(-length // stride)) == once
+
+
 def test_bfloat16_convolutions_give_a_float32_score_near_that_of_float32():
     x = tf.constant(RNG.standard_normal((2, 16, 16, 3)).astype(np.float32))
     full = built([Layer(8, 5, 2), Layer(8, 3)], 2, (16, 16), seed=1)

@@ -108,6 +108,12 @@ def test_layers_are_grown_and_lower_ones_kept_and_refined(recipe, dataset, tmp_p
     assert logs == ["stage_1.csv", "stage_2.csv"]
 
 
+def test_levels_of_different_depth_grow_together():
+    a, b, c = ({"filters": n} for n in (2, 3, 4))
+    config = {"layers": [[a], [a, b, c]], "learning": {"grow": True}}
+    assert training.stages(config) == [[[a], [a]], [[a], [a, b]], [[a], [a, b, c]]]
+
+
 def test_a_stage_inherits_the_layers_below():
     config = {"layers": [{"filters": 4}, {"filters": 3}], "size": 16}
     below = GenerativeConvNet(**{**config, "layers": config["layers"][:1]}, seed=5)

@@ -1,0 +1,47 @@
+"""Which sizes a pyramid of levels can learn from and be sampled at."""
+
+
+def phases_of(levels, size):
+    """Lengths of a window of data of `size` that lies at every phase of the coarsest grid.
+
+    Where a coarse sample begins on the data is arbitrary: a level at 1/8 of an image has 64 images
+    to learn from, each as good as the next.
+    """
+    return tuple(n - f + 1 for n, f in zip(size, levels[0].factor))
+
+
+def chain_size(levels, size):
+    """Lengths of the chains that learn from data of `size`: whole at every level, and no larger
+    than what the level learns from, so that they can start there."""
+    return tuple(n // f * f for n, f in zip(phases_of(levels, size), levels[0].factor))
+
+
+def least_size(levels):
+    """Smallest signal that every level has a position for, along each axis."""
+    each = [[n * f for n, f in zip(lv.network.least_size(), lv.factor)] for lv in levels]
+    return tuple(max(axis) for axis in zip(*each))
+
+
+def check_size(levels, size):
+    """`size` if every level can be sampled at it; a `ValueError` otherwise."""
+    least = least_size(levels)
+    if len(size) != len(least) or any(n < 1 for n in size):
+        raise ValueError(f"Expected {len(least)} positive lengths. Received: {tuple(size)}")
+    if any(n < m for n, m in zip(size, least)):
+        raise ValueError(f"Expected a size of at least {least}. Received: {tuple(size)}")
+    return tuple(size)
+
+
+def check_data(levels, channels, shape):
+    """Raise a `ValueError` if data of `shape` (batch, *spatial, channels) cannot be learned."""
+    coarsest, size = levels[0].factor, tuple(shape[1:-1])
+    if len(size) != len(coarsest) or shape[-1] != channels:
+        raise ValueError(f"Expected data of (batch, {len(coarsest)} lengths, {channels}). "
+                         f"Received: {tuple(shape)}")  # fmt: skip
+    for level in levels:
+        have = [n // f for n, f in zip(phases_of(levels, size), level.factor)]
+        need = level.network.least_size(level.network.data_boundary)
+        if any(n < m for n, m in zip(have, need)):
+            least = tuple(m * f + c - 1 for m, f, c in zip(need, level.factor, coarsest))
+            raise ValueError(f"Expected data of at least {least}, the receptive field. "
+                             f"Received: {size}")  # fmt: skip
