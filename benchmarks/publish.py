@@ -1,6 +1,6 @@
 """Learn, judge and publish the presets that come with the package.
 
-    python benchmarks/publish.py [brick gravel] --runs DIR [--vgg FILE] [--set KEY=VALUE]
+    python benchmarks/publish.py [brick grass gravel] --runs DIR [--vgg FILE] [--set KEY=VALUE]
 
 For each of scikit-image's CC0 textures: `genconv train texture`, a SavedModel, figures of fresh
 samples from it, and the preset with its card under `saved_models/`. Then the index of checksums and
@@ -25,6 +25,7 @@ PUBLISHED = ROOT / "saved_models"
 SIZE = 256
 SOURCES = {
     "brick": "skimage.data.brick, from Bricks25 of CC0Textures, scaled to 256x256",
+    "grass": "skimage.data.grass, from Grass 01 by linolafett on DeviantArt, scaled to 256x256",
     "gravel": "skimage.data.gravel, from Gravel04 of CC0Textures, scaled to 256x256",
 }
 

@@ -46,14 +46,16 @@ class Sampler:
     def __post_init__(self):
         if self.start not in STARTS:
             raise ValueError(f"Expected a start of {STARTS}. Received: {self.start!r}")
-        for name, least in (("steps", 1), ("step_size", 0), ("temperature", 0), ("start_std", 0)):
-            value = getattr(self, name)
+        for field in dataclasses.fields(self):
+            value, least = getattr(self, field.name), 1 if field.name == "steps" else 0
+            if field.name in ("start", "bounded") or value is None:
+                continue
             if isinstance(value, list):
                 value = tuple(value)
-                object.__setattr__(self, name, value)
+                object.__setattr__(self, field.name, value)
             for number in value if isinstance(value, tuple) else (value,):
                 if isinstance(number, bool) or not number >= least:
-                    raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
+                    raise ValueError(f"Expected {field.name} >= {least}. Received: {value!r}")
 
     @property
     def last_step_size(self):

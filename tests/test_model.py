@@ -213,7 +213,8 @@ def test_misuse_says_what_was_expected_and_what_came(small, call, message):
 @pytest.mark.parametrize(
     "change",
     [{"levels": 0}, {"precision": "float16"}, {"sampler": {"steps": [1, 2, 3]}},
-     {"sampler": {"start": "middle"}}, {"sampler": {"steps": 0}}],
+     {"sampler": {"start": "middle"}}, {"sampler": {"steps": 0}},
+     {"sampler": {"final_temperature": [1.0, -1.0]}}],
 )  # fmt: skip
 def test_bad_settings_are_refused(change):
     with pytest.raises(ValueError, match=r"Expected .* Received"):
