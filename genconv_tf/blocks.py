@@ -4,9 +4,9 @@ import tensorflow as tf
 
 from genconv_tf.energy import score_gradient
 
-# Entries of the spatial axes, times the batch, above which a canvas is taken in blocks: the
-# responses of a common network to 2**20 pixels are about half a gigabyte.
-LARGEST = 2**20
+# Entries of the spatial axes, times the batch, above which a canvas is taken in blocks: four layers
+# of 64 responses to 2**18 pixels are a quarter of a gigabyte in float32.
+LARGEST = 2**18
 
 
 def score_gradient_in_blocks(network, x, largest=LARGEST):

@@ -141,22 +141,25 @@ class ScoringNetwork(keras.layers.Layer):
 
     def reach(self):
         """Samples beyond the two ends of a torus that its top positions see: a pair an axis."""
-        before, jump = [0] * self.rank, [1] * self.rank
+        reach, jump = [(0, 0)] * self.rank, [1] * self.rank
         for spec in self.specs:
             for axis, (k, s) in enumerate(zip(spec.kernels(self.rank), spec.strides(self.rank))):
-                before[axis] += jump[axis] * wrapped_before(k, s)
+                if k != "full":
+                    here = wrapped_before(k, s)
+                    before, after = reach[axis]
+                    reach[axis] = before + jump[axis] * here, after + jump[axis] * (k - s - here)
                 jump[axis] *= s
-        return [(b, e - s - b) for b, e, s in zip(before, self.receptive_field(), jump)]
+        return reach
 
     def _wraps_once(self, lengths):
         """Whether valid convolutions of the signal, wrapped once by all that is seen of it, give
         what wrapping the responses of every layer gives, at a fraction of its time."""
-        full = any("full" in spec.kernels(self.rank) for spec in self.specs)
-        if full or None in lengths or any(spec.padding for spec in self.specs):
+        if any("full" in spec.kernels(self.rank) or spec.padding for spec in self.specs):
             return False
+        # A length that the graph does not know is `least_size` at least.
         return all(
-            n % s == 0 and 0 <= before <= n and 0 <= after <= n
-            for n, s, (before, after) in zip(lengths, self.total_strides(), self.reach())
+            stride == 1 if n is None else n % stride == 0 and 0 <= min(reach) <= max(reach) <= n
+            for n, stride, reach in zip(lengths, self.total_strides(), self.reach())
         )
 
     def layer_positions(self, size, boundary=None):
@@ -191,12 +194,14 @@ class ScoringNetwork(keras.layers.Layer):
         return tuple(total)
 
     def least_size(self, boundary=None):
-        """Smallest signal along each axis: the receptive field, or on a torus what every filter
-        can wrap around once."""
-        if (boundary or self.boundary) == "valid":
+        """Smallest signal along each axis: the receptive field, or on a torus what all that its
+        top positions see wraps around once."""
+        boundary = boundary or self.boundary
+        if boundary == "valid":
             padded = any(spec.padding for spec in self.specs)
             return tuple(1 if e is None or padded else e for e in self.receptive_field())
-        least, jump = [1] * self.rank, [1] * self.rank
+        jump = [1] * self.rank
+        least = [max(1, *reach) if boundary == "torus" else 1 for reach in self.reach()]
         for spec in self.specs:
             for axis, (k, s) in enumerate(zip(spec.kernels(self.rank), spec.strides(self.rank))):
                 if k != "full":
