@@ -27,7 +27,8 @@ class Learning:
             1 chains started anew at every update.
         optimizer: Keras configuration, `{class_name = …, config = …}` in its short form: the name
             under `name`, the rest its arguments. `final_learning_rate` makes the rate fall
-            linearly over `updates` to that fraction.
+            linearly over `updates` to that fraction. With Keras's `use_ema` the learned model is
+            the moving average of its weights.
         normalise: `"top"` divides f by the number of positions of its top layer, `"layer"` the
             gradient of each layer by that layer's positions (the papers' code), `"none"` neither.
         clip: a gradient with a larger absolute entry is rescaled to this one; `None` for never.

@@ -58,7 +58,7 @@ start_std = 20.0
 updates = 6
 chains = [2, 1]
 rejuvenation = 0.5
-optimizer = {name = "adam", learning_rate = 1e-3}
+optimizer = {name = "adam", learning_rate = 1e-3, use_ema = true, ema_momentum = 0.5}
 """
     )
     return path
