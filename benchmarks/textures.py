@@ -3,8 +3,9 @@
     python benchmarks/textures.py EXEMPLAR... --output DIR [--vgg FILE] [--peers FOLDER...]
 
 For each exemplar: `genconv train`, `export`, `sample` from the SavedModel, `evaluate`. Writes one
-folder per exemplar, `results.json` and `results.md`, a table of ratios to the exemplar's own crops.
-A peer is a folder of results under the exemplars' file names. What is done is not done again.
+folder per exemplar, `results.json`, `results.md`, a table of ratios to the exemplar's own crops,
+and `samples.png`, one fresh sample of each. A peer is a folder of results under the exemplars' file
+names. What is done is not done again.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import time
 import numpy as np
 
 from genconv_tf import evaluation, files
+from genconv_tf.card import sheet
 from genconv_tf.data.decode import read_image, write_image
 
 MEASURES = ("vgg_gram", "random_gram", "patch_swd", "spectrum", "copy_ncc")
@@ -71,6 +73,13 @@ def row(name, result):
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
+def first_samples(folders):
+    """The first fresh sample of each exemplar, from the pictures that `judge` wrote beside it."""
+    rows = [read_image(folder / "samples.png") for folder in folders]
+    side = min(row.shape[0] for row in rows)
+    return np.stack([row[:side, row.shape[0] : row.shape[0] + side] for row in rows])
+
+
 def median(rows):
     """The figures of the middle exemplar, measure by measure."""
     figures = {
@@ -118,6 +127,8 @@ def main():
         table = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *lines]
         files.write_text(options.output / "results.md", "\n".join(table) + "\n")
         files.write_json(options.output / "results.json", {"ours": results, "peers": peers})
+        folders = [options.output / name for name in results]
+        write_image(options.output / "samples.png", sheet(first_samples(folders)))
         print(lines[len(results) - 1], flush=True)
 
 

@@ -128,17 +128,22 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds):
         count: number of levels.
         factor: ratio of size between two levels, one int per axis.
         network: arguments of the `ScoringNetwork` of each level; its `layers` as `layers_of` takes
-            them.
+            them, its `weight_scale` one number or one for each level.
         seed: of the weights of the coarsest; each level has one of its own.
         reference, bounds: as for a `Level`.
         sampler: a `Sampler`, whose lists have one value for each level.
     """
-    settings, layers = dataclasses.asdict(sampler), layers_of(network["layers"], count)
+    settings = dataclasses.asdict(sampler)
+    layers = layers_of(network["layers"], count)
+    scales = per_level(network["weight_scale"], count)
+
+    def scoring_network(i):
+        own = {"layers": layers[i], "weight_scale": scales[i], "seed": seed + 1000 * i}
+        return ScoringNetwork(**{**network, **own}, name=f"level_{i}")
+
     return tuple(
         Level(
-            ScoringNetwork(
-                **{**network, "layers": layers[i], "seed": seed + 1000 * i, "name": f"level_{i}"}
-            ),
+            scoring_network(i),
             reference,
             tuple(f ** (count - 1 - i) for f in factor),
             Sampler(**one_level(settings, i, count)),
@@ -207,20 +212,13 @@ def layers_of(layers, levels):
 
 def one_level(settings, i, levels):
     """The settings of level i: a list has one value for each level."""
-    chosen = {}
-    for name, value in settings.items():
-        if isinstance(value, (tuple, list)):
-            if len(value) != levels:
-                raise ValueError(f"Expected {levels} values of {name}. Received: {value}")
-            value = value[i]
-        chosen[name] = value
-    return chosen
+    return {name: per_level(value, levels)[i] for name, value in settings.items()}
 
 
 def per_level(value, levels):
-    """One value for each of `levels`: those of a tuple, or the same for all."""
-    if not isinstance(value, tuple):
+    """One value for each of `levels`: those of a tuple or list, or the same for all."""
+    if not isinstance(value, (tuple, list)):
         return (value,) * levels
     if len(value) != levels:
         raise ValueError(f"Expected one value or {levels}, one for each level. Received: {value}")
-    return value
+    return tuple(value)

@@ -104,6 +104,16 @@ def test_each_level_may_have_layers_of_its_own(tmp_path):
         GenerativeConvNet(layers, levels=3, size=16)
 
 
+def test_each_level_may_have_weights_of_its_own_scale():
+    model = GenerativeConvNet([{"filters": 64}], levels=2, size=16, weight_scale=[0.3, 1.0])
+    coarse, fine = (network.kernels[0].numpy() for network in model.networks)
+    expected = np.array([0.3, 1.0]) * np.sqrt(2 / 27)
+    # The spread of 1,728 normal weights is known to 1.7%.
+    np.testing.assert_allclose([coarse.std(), fine.std()], expected, rtol=5 * 0.017)
+    again = GenerativeConvNet.from_config(model.get_config())
+    np.testing.assert_array_equal(again.networks[0].kernels[0], coarse)
+
+
 def test_fit_logs_and_moves_the_weights(small, photograph):
     before = small.networks[1].kernels[0].numpy()
     history = small.fit(data.images(photograph, size=32).repeat(), steps_per_epoch=3, verbose=0)
