@@ -160,7 +160,8 @@ def apply(optimizer, gradients, variables, rates):
     """One step of `optimizer`, each variable's own part of it scaled by its rate.
 
     Scaling the step and not the gradient means the same for every optimizer; Adam would undo a
-    scaled gradient.
+    scaled gradient. An average of the weights that the optimizer keeps sees the steps unscaled,
+    which a falling learning rate makes no difference to in the end.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     slowed = [(v, v.value + 0.0, rate) for v, rate in zip(variables, rates) if rate != 1]
