@@ -51,10 +51,11 @@ def test_bounds_hold_every_colour():
 
 def test_a_model_of_grey_samples_grey_rgb_and_recovers_it(tmp_path):
     data = gct.data.images(GREY, colours="principal")
-    model = gct.GenerativeConvNet.from_recipe(
-        "texture", data=data, **{"model.levels": 1, "sampler.steps": 2, "sampler.step_size": 0.5,
-                                 "learning.level_rates": 1.0, "learning.updates": 1}
-    )  # fmt: skip
+    changes = {"model.levels": 1, "model.layers": [{"filters": 8, "kernel": 5}],
+               "model.weight_scale": 0.3, "learning.level_rates": 1.0, "sampler.steps": 2,
+               "sampler.step_size": 0.5, "sampler.temperature": 1.0,
+               "sampler.final_temperature": 1.0}  # fmt: skip
+    model = gct.GenerativeConvNet.from_recipe("texture", data=data, **changes)
     assert model.channels == 1 and model.size == (80, 90)
     samples = model.sample(2, size=48)
     assert samples.shape == (2, 48, 48, 3) and samples.std() > 1
