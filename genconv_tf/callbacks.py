@@ -53,13 +53,21 @@ class DivergenceGuard(keras.callbacks.Callback):
         limit: largest ratio of the chains' root mean square to the data's; the model's by default.
         every: updates between two copies of the state.
 
-    After `fit`, `message` says what happened and what to change; it is `None` if all went well.
+    After `fit`, `message` says what happened at which `update`, and what to change; both are `None`
+    if all went well. The end of `fit` may touch the weights again (Keras averages them there, with
+    an optimizer's `use_ema`), so call `go_back` before going on.
     """
 
     def __init__(self, limit=None, every=20):
         super().__init__()
         self.limit, self.every = limit, every
-        self.message = self.good = None
+        self.message = self.update = self.good = None
+
+    def go_back(self):
+        """Put the model in its last good state, if there was one."""
+        if self.good is not None:
+            for variable, value in zip(state(self.model), self.good[1]):
+                variable.assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
         limit = self.limit or self.model.learning.limit
@@ -74,15 +82,13 @@ class DivergenceGuard(keras.callbacks.Callback):
             if finite
             else "not finite"
         )
-        if self.good is not None:
-            for variable, value in zip(state(self.model), self.good[1]):
-                variable.assign(value)
+        self.go_back()
         kept = f"update {self.good[0]}" if self.good else "none"
         self.message = (
             f"Training diverged at update {update} ({what}). Lower the learning rate or "
             f"sampler.step_size, or raise learning.overshoot_penalty. Last good state: {kept}"
         )
-        self.model.stop_training = True
+        self.update, self.model.stop_training = update, True
 
 
 class Checkpoint(keras.callbacks.Callback):

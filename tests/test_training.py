@@ -150,6 +150,30 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_state(recipe, dataset,
         learn(recipe, dataset, tmp_path / "run", changes=changes)
 
 
+def test_a_wrong_number_that_does_not_come_again_leaves_no_trace(
+    recipe, dataset, tmp_path, monkeypatch
+):
+    whole = learn(recipe, dataset, tmp_path / "whole")
+    step, broken = callbacks.DivergenceGuard.on_train_batch_end, []
+
+    def break_once(self, batch, logs=None):
+        if callbacks.updates_done(self.model) == 4 and not broken:
+            broken.append(True)
+            weights = self.model.trainable_variables[0]
+            weights.assign(weights + np.nan)
+            logs = {**logs, "gradient": np.nan}
+        step(self, batch, logs)
+
+    monkeypatch.setattr(callbacks.DivergenceGuard, "on_train_batch_end", break_once)
+    mended = learn(recipe, dataset, tmp_path / "mended")
+    assert broken
+    assert_same_bytes(whole, mended)
+    logs = [
+        (tmp_path / run / "training" / "stage_1.csv").read_text() for run in ("whole", "mended")
+    ]
+    assert logs[0] == logs[1]
+
+
 def test_the_guard_goes_back_to_finite_weights(small, dataset):
     from keras.optimizers import SGD
 
