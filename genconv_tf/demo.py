@@ -49,8 +49,8 @@ The SavedModel                        {exported}""")
 
 
 def _updates():
-    """What two cores learn in two minutes: an update takes 0.3 s with units for bfloat16 that work
-    on matrices, and eight times as long with neither."""
+    """What two cores learn in two minutes or so: an update takes 0.3 s with units for bfloat16 that
+    work on matrices, and by counting eight times as long with none."""
     from genconv_tf.precision import resolve
 
     return 220 if resolve("auto") == "bfloat16" else 80

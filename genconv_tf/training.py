@@ -108,8 +108,8 @@ def _stage(output, stage, config, below, data, quiet, sheets):
         if guard.message:
             guard.go_back()
         checkpoint.save()
-        # A convolution of oneDNN has been seen to give a single wrong number in many thousand
-        # updates. It does not come again; a divergence does.
+        # A gradient that is not a number has been seen once in many thousand updates, and not when
+        # the same update was done again: such a thing does not come again, a divergence does.
         again = failed is not None and guard.message and guard.update <= failed + guard.every
         if guard.message and (again or guard.good is None):
             raise Diverged(f"{guard.message}, kept in {folder}")
