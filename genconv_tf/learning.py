@@ -34,6 +34,8 @@ class Learning:
         clip: a gradient with a larger absolute entry is rescaled to this one; `None` for never.
         level_rates: factor on the steps of the weights; a list gives each level its own.
         bias_rate: factor on the steps of the biases.
+        weight_decay: an update takes this share of a kernel off, times the learning rate; a list
+            gives each level its own. Biases do not decay.
         grow: whether layers are added one at a time from the bottom, all lower ones refined
             (the papers' Algorithm 1); else all are learned at once.
         grow_rate: factor on the learning rate at each added layer.
@@ -54,6 +56,7 @@ class Learning:
     clip: float | None = None
     level_rates: float | tuple = 1.0
     bias_rate: float = 1.0
+    weight_decay: float | tuple = 0.0
     grow: bool = False
     grow_rate: float = 1.0
     overshoot_penalty: float | tuple = 0.0
@@ -74,13 +77,15 @@ class Learning:
             optional = name == "window" and value is None
             if not optional and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"Expected {name} >= 1. Received: {value!r}")
-        for name in ("chains", "chain_size", "level_rates", "overshoot_penalty"):
+        weights = ("level_rates", "overshoot_penalty", "weight_decay")
+        for name in ("chains", "chain_size", *weights):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        weights = self.overshoot_penalty
-        for weight in weights if isinstance(weights, tuple) else (weights,):
-            if isinstance(weight, bool) or not weight >= 0:
-                raise ValueError(f"Expected overshoot_penalty >= 0. Received: {weights!r}")
+        for name in weights:
+            values = getattr(self, name)
+            for value in values if isinstance(values, tuple) else (values,):
+                if isinstance(value, bool) or not value >= 0:
+                    raise ValueError(f"Expected {name} >= 0. Received: {values!r}")
         for count in self.chains if isinstance(self.chains, tuple) else (self.chains,):
             if not isinstance(count, int) or count < 1:
                 raise ValueError(f"Expected at least one chain. Received: chains={self.chains!r}")
@@ -94,10 +99,7 @@ class Learning:
         if final is not None:
             rate = keras.optimizers.schedules.PolynomialDecay(rate, self.updates, rate * final)
         config = {"learning_rate": rate, **config}
-        optimizer = keras.optimizers.get({"class_name": name, "config": config})
-        if optimizer.weight_decay:
-            optimizer.exclude_from_weight_decay(var_names=["bias"])
-        return optimizer
+        return keras.optimizers.get({"class_name": name, "config": config})
 
 
 def likelihood_gradient(network, data, chains, normalise="top", boundary=None):
@@ -156,15 +158,29 @@ def rates(network, level_rate=1.0, bias_rate=1.0):
     return [factor[v.path] for v in network.trainable_variables]
 
 
-def apply(optimizer, gradients, variables, rates):
-    """One step of `optimizer`, each variable's own part of it scaled by its rate.
+def decays(network, weight_decay=0.0):
+    """Weight decay of each trainable weight of `network`: none of the biases."""
+    kernels = {kernel.path for kernel in network.kernels}
+    return [weight_decay if v.path in kernels else 0.0 for v in network.trainable_variables]
+
+
+def apply(optimizer, gradients, variables, rates, decays):
+    """One step of `optimizer`, each variable's own part of it scaled by its rate, and its decay.
 
     Scaling the step and not the gradient means the same for every optimizer; Adam would undo a
-    scaled gradient. An average of the weights that the optimizer keeps sees the steps unscaled,
-    which a falling learning rate makes no difference to in the end.
+    scaled gradient. So it is with the decay, which is decoupled (I. Loshchilov and F. Hutter,
+    "Decoupled weight decay regularization", ICLR 2019), and slowed as the step is. An average of
+    the weights that the optimizer keeps sees neither until the next step, which a falling learning
+    rate makes no difference to in the end.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    slowed = [(v, v.value + 0.0, rate) for v, rate in zip(variables, rates) if rate != 1]
+    learning_rate = tf.cast(optimizer.learning_rate, tf.float32)
+    changed = [
+        (v, v.value + 0.0, rate, decay)
+        for v, rate, decay in zip(variables, rates, decays, strict=True)
+        if rate != 1 or decay
+    ]
     optimizer.apply([g / replicas for g in gradients], variables)
-    for variable, before, rate in slowed:
-        variable.assign(before + rate * (variable.value - before))
+    for variable, before, rate, decay in changed:
+        step = variable.value - before - learning_rate * decay * before
+        variable.assign(before + rate * step)

@@ -161,14 +161,18 @@ class GenerativeConvNet(keras.Model):
         x = random_window(x, phases, self._update_seeds(1), -6)
         observed = pyramid.levels_of(x, self.levels)
         chains = self.advance_chains(observed)
-        gradients, variables, rates = [], [], []
-        level_rates = pyramid.per_level(self.learning.level_rates, len(self.levels))
+        gradients, variables, rates, decays = [], [], [], []
+        level_rates, level_decays = (
+            pyramid.per_level(value, len(self.levels))
+            for value in (self.learning.level_rates, self.learning.weight_decay)
+        )
         for i, network in enumerate(self.networks):
             gap, gradient = self.level_gradient(i, observed[i], chains[i])
             gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
             variables += network.trainable_variables
             rates += ml.rates(network, level_rates[i], self.learning.bias_rate)
-        ml.apply(self.optimizer, gradients, variables, rates)
+            decays += ml.decays(network, level_decays[i])
+        ml.apply(self.optimizer, gradients, variables, rates, decays)
         return {
             "energy_gap": gap,
             "gradient": tf.linalg.global_norm(gradients),

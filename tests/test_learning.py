@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf.learning import Learning, apply, clip_largest, likelihood_gradient
+from genconv_tf.learning import Learning, apply, clip_largest, decays, likelihood_gradient
 from genconv_tf.model import GenerativeConvNet
 from genconv_tf.network import ScoringNetwork
 
@@ -77,26 +77,49 @@ def test_rates_scale_the_step_of_any_optimizer(name):
     variables = network.trainable_variables
     gradients = [tf.constant(RNG.standard_normal(v.shape).astype(np.float32)) for v in variables]
     before = [v.numpy() for v in variables]
-    rates = [0.5, 1.0, 2.0, 0.0]
-    apply(learning.make_optimizer(), gradients, variables, [1.0] * 4)
-    apply(learning.make_optimizer(), gradients, slowed.trainable_variables, rates)
+    rates, none = [0.5, 1.0, 2.0, 0.0], [0.0] * 4
+    apply(learning.make_optimizer(), gradients, variables, [1.0] * 4, none)
+    apply(learning.make_optimizer(), gradients, slowed.trainable_variables, rates, none)
     for start, full, part, rate in zip(before, variables, slowed.trainable_variables, rates):
         np.testing.assert_allclose(part - start, rate * (full - start), rtol=1e-3, atol=1e-6)
 
 
-def test_weight_decay_spares_the_biases():
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_weight_decay_is_decoupled_and_spares_the_biases(name):
     learning = Learning(
-        optimizer={"name": "sgd", "learning_rate": 0.5, "weight_decay": 0.1}, updates=1
+        optimizer={"name": name, "learning_rate": 0.5, "final_learning_rate": 0.1}, updates=2
     )
-    network = small()
-    for bias in network.biases:
+    network, plain = small(), small()
+    for bias in network.biases + plain.biases:
         bias.assign(tf.ones_like(bias))
     variables = network.trainable_variables
+    gradients = [tf.constant(RNG.standard_normal(v.shape).astype(np.float32)) for v in variables]
     before = [v.numpy() for v in variables]
-    apply(learning.make_optimizer(), [tf.zeros_like(v) for v in variables], variables, [1.0] * 4)
-    for variable, start in zip(variables, before):
-        factor = 1.0 if "bias" in variable.name else 0.95
-        np.testing.assert_allclose(variable, factor * start, rtol=1e-6)
+    rates = [1.0, 1.0, 0.5, 0.5]
+    one, other = learning.make_optimizer(), learning.make_optimizer()
+    apply(one, gradients, plain.trainable_variables, rates, [0.0] * 4)
+    apply(other, gradients, variables, rates, decays(network, 0.1))
+    for variable, start, alone, rate in zip(
+        variables, before, plain.trainable_variables, rates, strict=True
+    ):
+        decay = 0.0 if "bias" in variable.name else rate * 0.5 * 0.1
+        np.testing.assert_allclose(variable, alone - decay * start, rtol=1e-5, atol=1e-6)
+
+
+def test_each_level_has_weight_decay_of_its_own(photograph):
+    sizes = {}
+    for decay in (0.0, (0.0, 100.0)):
+        model = GenerativeConvNet(
+            layers=[{"filters": 4, "kernel": 3}], levels=2, size=16, precision="float32",
+            sampler={"steps": 1}, learning={"weight_decay": decay},
+        )  # fmt: skip
+        model.compile("sgd")
+        model.optimizer.learning_rate = 1e-3
+        data = (photograph[None, :16, :16] - 128.0).astype(np.float32)
+        model.fit(data, verbose=0)
+        sizes[decay] = [np.linalg.norm(network.kernels[0]) for network in model.networks]
+    np.testing.assert_allclose(sizes[0.0, 100.0][0], sizes[0.0][0], rtol=1e-6)
+    assert sizes[0.0, 100.0][1] < 0.95 * sizes[0.0][1]
 
 
 def test_the_learning_rate_falls_by_stage_and_linearly_within_one():
@@ -149,6 +172,8 @@ def test_fit_recovers_the_mean_of_a_known_gaussian(rejuvenation):
         {"start": "anywhere"},
         {"normalise": "all"},
         {"rejuvenation": 1.5},
+        {"weight_decay": [0.0, -1.0]},
+        {"level_rates": -0.5},
     ],
 )
 def test_bad_settings_are_refused(settings):
