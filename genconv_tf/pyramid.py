@@ -169,10 +169,16 @@ def generate(levels, seeds, size, channels, steps=None, known=None, mask=None):
     Returns:
         `(batch, *size, channels)` float32.
     """
-    x = None
+    return generate_levels(levels, seeds, size, channels, steps, known, mask)[-1]
+
+
+def generate_levels(levels, seeds, size, channels, steps=None, known=None, mask=None):
+    """As `generate`, but the samples of every level, coarse to fine, as a list."""
+    samples = []
     for i, level in enumerate(levels):
         row = noise.fold(seeds, i)
-        x = level.start(row, level.size(size), channels, below=x)
+        below = samples[-1] if samples else None
+        x = level.start(row, level.size(size), channels, below=below)
         here = None
         if known is not None:
             # A coarse sample is held only where all that it stands for is known.
@@ -180,8 +186,8 @@ def generate(levels, seeds, size, channels, steps=None, known=None, mask=None):
             weight = downsample_to_multiple(1.0 - mask, level.factor)
             here = tf.cast(weight < 1.0 - 1e-6, tf.float32)
             x = here * x + (1.0 - here) * given
-        x = level.langevin(x, row, steps, here)
-    return x
+        samples.append(level.langevin(x, row, steps, here))
+    return samples
 
 
 def downsample_to_multiple(x, factor):
