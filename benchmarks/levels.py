@@ -99,7 +99,8 @@ def main():
     lines = ["| level 1/ | std of data | of samples | ratio | patches | f at data | at samples |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
     for factor, *figures in table:
-        lines.append(f"| {missing * factor} | " + " | ".join(f"{value:.4g}" for value in figures) + " |")
+        cells = [str(missing * factor), *(f"{value:.4g}" for value in figures)]
+        lines.append("| " + " | ".join(cells) + " |")
     options.output.mkdir(parents=True, exist_ok=True)
     files.write_text(options.output / "levels.md", "\n".join(lines) + "\n")
     side = min(size, *exemplar.shape[:2])
