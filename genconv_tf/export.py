@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import card, files, presets, warmup
+from genconv_tf import card, files, presets, sizes, warmup
 from genconv_tf.precision import resolve
 
 EXTRA = "assets.extra"
@@ -105,20 +105,27 @@ def _endpoints(model):
     size = tf.TensorSpec([model.rank], tf.int32, "size")
     steps = tf.TensorSpec([], tf.int32, "steps")
 
+    whole, finest = sizes.least_size(model.levels), model.finest.network.least_size()
+
     def score(x):
+        _check_size(tf.shape(x)[1:-1], finest)
         return {"score": model.score(x)}
 
     def sample(seed, size, steps):
+        _check_size(size, whole)
         return {"media": model.sample_media(seed, size, steps)}
 
     def go_on(x, seed, steps):
+        _check_size(tf.shape(x)[1:-1], finest)
         x = model.continue_chain(x, seed, steps)
         return {"x": x, "media": model.preprocessing.decode(x)}
 
     def recover(media, mask, seed, steps):
+        _check_size(tf.shape(media)[1:-1], whole)
         return {"media": model.recover_media(media, mask, seed, steps)}
 
     def reconstruct(x):
+        _check_size(tf.shape(x)[1:-1], finest)
         return {"x": model.reconstruct(x)}
 
     return [
@@ -128,6 +135,11 @@ def _endpoints(model):
         ("recover", recover, [media, mask, seed, steps]),
         ("reconstruct", reconstruct, [x]),
     ]
+
+
+def _check_size(size, least):
+    """In the graph itself: whoever calls the SavedModel gets an `InvalidArgumentError`."""
+    tf.debugging.assert_greater_equal(size, least, f"Expected a size of at least {least}")
 
 
 def _warm_up_requests(model):

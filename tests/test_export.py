@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from genconv_tf import sizes
 from genconv_tf.export import ExportedModel
 
 ALONE = """
@@ -74,6 +75,29 @@ def test_the_loaded_model_samples_as_the_keras_model(small, exported):
     expected = small.sample(2, size=(30, 41), seed=9)
     np.testing.assert_array_equal(loaded.sample(2, size=(30, 41), seed=9), expected)
     np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9), expected[:1])
+
+
+def test_a_size_that_is_too_small_is_refused_by_the_graph_itself(small, exported):
+    least = sizes.least_size(small.levels)
+    seed, steps = tf.constant([[1, 2]]), tf.constant(1)
+    signatures = tf.saved_model.load(str(exported)).signatures
+    x = tf.zeros((1, *(n - 1 for n in small.finest.network.least_size()), 3))
+    media = tf.zeros((1, least[0], least[1] - 1, 3), tf.uint8)
+    for call in (
+        lambda: signatures["sample"](seed=seed, size=tf.constant(least) - [1, 0], steps=steps),
+        lambda: signatures["recover"](
+            media=media, mask=tf.ones(media.shape[:-1]), seed=seed, steps=steps
+        ),
+        lambda: signatures["score"](x=x),
+        lambda: signatures["continue"](x=x, seed=seed, steps=steps),
+        lambda: signatures["reconstruct"](x=x),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Expected a size of at least"):
+            call()
+    assert (
+        signatures["sample"](seed=seed, size=tf.constant(least), steps=steps)["media"].shape[1:3]
+        == least
+    )
 
 
 def test_the_model_carries_its_sampling_settings_and_checksums(small, exported):
