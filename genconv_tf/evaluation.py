@@ -159,25 +159,34 @@ def log_spectrum(image, size=LEAST):
 
 
 def copy_correlation(sample, exemplar, side=32, count=64, seed=0):
-    """The best normalised cross-correlation that random patches of `sample` have with any place of
-    `exemplar`, mean over patches."""
+    """The best normalised cross-correlation that random blocks of `sample` have with any place of
+    `exemplar`, mean over blocks.
+
+    Args:
+        sample, exemplar: `(*spatial, 3)`, images or videos.
+        side: lengths of a block, one int or one per spatial axis.
+        count: number of blocks.
+        seed: of their places.
+    """
     rng = np.random.default_rng(seed)
     grey, target = sample.mean(-1, dtype=np.float64), exemplar.mean(-1, dtype=np.float64)
-    shape = [n + side for n in target.shape]
-    wave = np.fft.rfft2(target, shape)
-    box = np.fft.rfft2(np.ones((side, side)), shape)
-    mean = np.fft.irfft2(wave * box, shape)
-    square = np.fft.irfft2(np.fft.rfft2(target**2, shape) * box, shape)
-    spread = np.sqrt(np.maximum(square - mean**2 / side**2, 1e-3))
-    inside = (slice(side - 1, target.shape[0]), slice(side - 1, target.shape[1]))
+    sides = (side,) * target.ndim if isinstance(side, int) else tuple(side)
+    shape = [n + k for n, k in zip(target.shape, sides, strict=True)]
+    axes = range(target.ndim)
+    wave = np.fft.rfftn(target, shape, axes)
+    box = np.fft.rfftn(np.ones(sides), shape, axes)
+    mean = np.fft.irfftn(wave * box, shape, axes)
+    square = np.fft.irfftn(np.fft.rfftn(target**2, shape, axes) * box, shape, axes)
+    spread = np.sqrt(np.maximum(square - mean**2 / np.prod(sides), 1e-3))
+    inside = tuple(slice(k - 1, n) for n, k in zip(target.shape, sides))
     best = []
     for _ in range(count):
-        top = rng.integers(grey.shape[0] - side + 1)
-        left = rng.integers(grey.shape[1] - side + 1)
-        patch = grey[top : top + side, left : left + side]
-        patch = patch - patch.mean()
-        match = np.fft.irfft2(wave * np.fft.rfft2(patch[::-1, ::-1], shape), shape)
-        best.append((match / (spread * (np.linalg.norm(patch) + 1e-3)))[inside].max())
+        corner = [rng.integers(n - k + 1) for n, k in zip(grey.shape, sides)]
+        block = grey[tuple(slice(c, c + k) for c, k in zip(corner, sides))]
+        block = block - block.mean()
+        product = wave * np.fft.rfftn(np.flip(block), shape, axes)
+        match = np.fft.irfftn(product, shape, axes) / (spread * (np.linalg.norm(block) + 1e-3))
+        best.append(match[inside].max())
     return np.mean(best)
 
 
