@@ -7,26 +7,14 @@ and writes `results.md`, the exemplar, the authors' result and ours side by side
 """
 
 import argparse
-import json
 import pathlib
 
 import numpy as np
 from textures import genconv, row
 
-from genconv_tf import GenerativeConvNet, callbacks, evaluation, files
+from genconv_tf import evaluation, files
 from genconv_tf.data.decode import read_image, write_image
-from genconv_tf.training import RUN
-
-
-def chains(run):
-    """The chains at the end of a training, as media."""
-    model = GenerativeConvNet(**json.loads((run / RUN).read_text()))
-    model.compile()
-    model.build_chains(model.size)
-    model.optimizer.build(model.trainable_variables)
-    last = sorted((run / "training").glob("stage_?"))[-1]
-    callbacks.Checkpoint(last).restore(model)
-    return np.asarray(model.preprocessing.decode(model.chains.states[-1]))
+from genconv_tf.training import last_chains
 
 
 def main():
@@ -42,7 +30,7 @@ def main():
         extra = [word for setting in options.set for word in ("--set", setting)]
         extra += ["--resume"] if (run / "run.json").is_file() else []
         genconv("train", "texture-paper", options.exemplar, "--output", run, "--quiet", *extra)
-    ours = chains(run)
+    ours = last_chains(run)
     exemplar, authors = read_image(options.exemplar), read_image(options.authors)
     results = {"authors, layer 3": [authors], "`texture-paper`, persistent chains": list(ours)}
     lines = []

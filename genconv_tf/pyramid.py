@@ -31,6 +31,8 @@ class Sampler:
         temperature: of the Langevin noise; 1 samples the density itself.
         final_step_size, final_temperature: where they are not `None`, the steps and temperatures
             go from the first value to this one, geometrically, in each level.
+        fresh_steps: Langevin steps of a sample that starts afresh, where they are not `steps`: a
+            persistent chain takes a few of these between two updates and is as old as the learning.
         bounded: whether chains are kept where media can be, such as pixels in [0, 255].
     """
 
@@ -41,13 +43,14 @@ class Sampler:
     temperature: float | tuple = 1.0
     final_step_size: float | tuple | None = None
     final_temperature: float | tuple | None = None
+    fresh_steps: int | tuple | None = None
     bounded: bool = False
 
     def __post_init__(self):
         if self.start not in STARTS:
             raise ValueError(f"Expected a start of {STARTS}. Received: {self.start!r}")
         for field in dataclasses.fields(self):
-            value, least = getattr(self, field.name), 1 if field.name == "steps" else 0
+            value, least = getattr(self, field.name), int(field.name.endswith("steps"))
             if field.name in ("start", "bounded") or value is None:
                 continue
             if isinstance(value, list):
@@ -104,15 +107,15 @@ class Level:
             return tf.zeros([tf.shape(seeds)[0], *shape])
         return self.sampler.start_std * noise.normal(seeds, shape, iteration=-1)
 
-    def langevin(self, x, seeds, steps=None, mask=None):
-        """Run the chains `x`; `steps` of `None` or 0 are the level's own."""
+    def langevin(self, x, seeds, steps=None, mask=None, fresh=False):
+        """Run the chains `x`; `steps` of `None` or 0 are the level's own, of a `fresh` sample or of
+        a chain that goes on."""
         s = self.sampler
-        if steps is None:
-            steps = s.steps
-        elif isinstance(steps, int):
-            steps = steps or s.steps
+        own = s.fresh_steps or s.steps if fresh else s.steps
+        if steps is None or isinstance(steps, int):
+            steps = steps or own
         else:
-            steps = tf.where(steps > 0, steps, s.steps)
+            steps = tf.where(steps > 0, steps, own)
         step_size = s.step_size if s.final_step_size is None else (s.step_size, s.final_step_size)
         temperature = s.temperature
         if s.final_temperature is not None:
@@ -186,7 +189,7 @@ def generate_levels(levels, seeds, size, channels, steps=None, known=None, mask=
             weight = downsample_to_multiple(1.0 - mask, level.factor)
             here = tf.cast(weight < 1.0 - 1e-6, tf.float32)
             x = here * x + (1.0 - here) * given
-        samples.append(level.langevin(x, row, steps, here))
+        samples.append(level.langevin(x, row, steps, here, fresh=True))
     return samples
 
 

@@ -10,7 +10,7 @@ from genconv_tf.resources import resource
 
 # The sections of a recipe and what each may hold besides the fields of the class it configures.
 _SECTIONS = ("recipe", "data", "model", "reference", "sampler", "learning")
-_RECIPE_KEYS = {"name", "summary", "paper", "minutes"}
+_RECIPE_KEYS = {"name", "summary", "paper", "minutes", "input"}
 _DATA_KEYS = {"kind", "size", "crop", "mean", "batch", "frames", "start", "stride", "rate",
               "seconds", "scale", "colours"}  # fmt: skip
 _MODEL_KEYS = {"layers", "rank", "channels", "levels", "factor", "boundary", "weight_init",

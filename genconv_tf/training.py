@@ -29,7 +29,7 @@ def train(recipe, data, output, updates=None, seed=None, changes=None, resume=Fa
         changes: `{"section.key": value}`.
         resume: go on where an interrupted run of the same settings stopped.
         quiet: no progress bar.
-        sheets: updates between two sheets of samples.
+        sheets: updates between two sheets of fresh samples, or of the chains if they persist.
         facts, exemplar: for the model card.
 
     Returns:
@@ -53,6 +53,24 @@ def train(recipe, data, output, updates=None, seed=None, changes=None, resume=Fa
         model, output / "preset", replace=True, exemplar=exemplar, samples=samples, **facts or {}
     )
     return model
+
+
+def last_chains(output):
+    """The chains of the finest level as they were at the last checkpoint of a training, as media.
+
+    Args:
+        output: folder that `train` wrote.
+    """
+    output = pathlib.Path(output)
+    config = json.loads((output / RUN).read_text())
+    stage = len(sorted((output / "training").glob("stage_*.csv"))) - 1
+    model = GenerativeConvNet(**{**config, "layers": stages(config)[stage]})
+    model.compile(model.learning.make_optimizer(stage))
+    size = config["size"]
+    model.build_chains(size if isinstance(size, int) else tuple(size))
+    model.optimizer.build(model.trainable_variables)
+    callbacks.Checkpoint(_folder(output, stage)).restore(model)
+    return model.preprocessing.decode(model.chains.states[-1]).numpy()
 
 
 def stages(config):
@@ -91,13 +109,15 @@ def _stage(output, stage, config, below, data, quiet, sheets):
     model.compile(model.learning.make_optimizer(stage))
     model.build_chains(tuple(data.element_spec.shape[1:-1]))
     model.optimizer.build(model.trainable_variables)
-    folder = output / "training" / f"stage_{stage + 1}"
+    folder = _folder(output, stage)
     checkpoint, failed = callbacks.Checkpoint(folder), None
     done, updates = checkpoint.restore(model), model.learning.updates
-    sheet = callbacks.SampleSheet(output / "samples" / f"stage_{stage + 1}", every=sheets)
+    # Fresh samples of a model of persistent chains take many times the steps of an update.
+    fresh = model.learning.rejuvenation > 0
+    sheet = callbacks.SampleSheet(output / "samples" / f"stage_{stage + 1}", sheets, fresh=fresh)
     while done < updates:
         guard = callbacks.DivergenceGuard()
-        log = _log(output / "training" / f"stage_{stage + 1}.csv", done)
+        log = _log(folder.with_suffix(".csv"), done)
         model.fit(
             data.repeat().skip(done),
             steps_per_epoch=updates - done,
@@ -115,6 +135,11 @@ def _stage(output, stage, config, below, data, quiet, sheets):
             raise Diverged(f"{guard.message}, kept in {folder}")
         done, failed = callbacks.updates_done(model), guard.update
     return model
+
+
+def _folder(output, stage):
+    """Where the checkpoints of a stage are; its log is beside it."""
+    return output / "training" / f"stage_{stage + 1}"
 
 
 def _check_output(output, config, resume):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -166,6 +168,23 @@ def test_persistent_chains_go_on_where_they_were(photograph):
     first = model.chains.states[0].numpy()
     model.fit(dataset, verbose=0)
     np.testing.assert_allclose(model.chains.states[0], first, atol=1e-3)
+
+
+def test_fresh_samples_may_take_steps_of_their_own(small):
+    """And chains that go on still take those of an update."""
+    sampler = {**dataclasses.asdict(small.sampler), "fresh_steps": (6, 5)}
+    longer = small.twin(sampler=sampler)
+    by_steps = small.twin(sampler={**sampler, "steps": (6, 5), "fresh_steps": None})
+    np.testing.assert_array_equal(longer.sample(1, 32, seed=3), by_steps.sample(1, 32, seed=3))
+    assert not np.array_equal(longer.sample(1, 32, seed=3), small.sample(1, 32, seed=3))
+    np.testing.assert_array_equal(
+        longer.sample(1, 32, seed=3, steps=2), small.sample(1, 32, seed=3, steps=2)
+    )
+    x, seeds = tf.zeros((1, 32, 32, 3)), tf.constant([[1, 2]])
+    np.testing.assert_array_equal(
+        longer.continue_chain(x, seeds, tf.constant(0)),
+        small.continue_chain(x, seeds, tf.constant(0)),
+    )
 
 
 def test_configuration_makes_the_same_model(small):

@@ -11,17 +11,31 @@ from genconv_tf.data.videos import read_video
 
 
 def run(options):
-    paths = [options.exemplar, *options.samples]
-    if options.exemplar.lower().endswith(SOUNDS):
-        exemplar, *samples = (read_sound(path) for path in paths)
-        result = evaluation_of_sounds.evaluate(exemplar, samples, RATE)
-    elif options.exemplar.lower().endswith(VIDEOS) or os.path.isdir(options.exemplar):
-        exemplar, *samples = (read_video(path) for path in paths)
-        result = evaluation_of_videos.evaluate(exemplar, samples, options.vgg)
+    name = options.exemplar.lower()
+    if name.endswith(SOUNDS):
+        read = read_sound
+    elif name.endswith(VIDEOS) or os.path.isdir(options.exemplar):
+        read = read_video
     else:
-        exemplar, *samples = (read_image(path) for path in paths)
-        result = evaluation.evaluate(exemplar, samples, options.vgg)
+        read = read_image
+    exemplar, *samples = (read(path) for path in (options.exemplar, *options.samples))
+    result = measure(exemplar, samples, options.vgg)
     for name, figures in result.items():
         print(f"{name:12}" + "  ".join(f"{key} {value:.3f}" for key, value in figures.items()))
     if options.json:
         files.write_json(options.json, result)
+
+
+def measure(exemplar, samples, vgg=None, rate=RATE):
+    """The figures of sounds, images or videos, which the number of their axes tells apart.
+
+    Args:
+        exemplar: `(samples, 1)`, `(height, width, 3)` or `(frames, height, width, 3)`.
+        samples: list of the same.
+        vgg: as `evaluation.evaluate` takes it; sounds have no use for it.
+        rate: of sounds, samples a second.
+    """
+    if exemplar.ndim < 3:
+        return evaluation_of_sounds.evaluate(exemplar, samples, rate)
+    evaluate = evaluation.evaluate if exemplar.ndim == 3 else evaluation_of_videos.evaluate
+    return evaluate(exemplar, samples, vgg)

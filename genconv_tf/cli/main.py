@@ -46,22 +46,13 @@ def parser():
     one.add_argument("--json", action="store_true", help="for programs")
 
     one = commands.add_parser("train", help="learn a model from a file")
-    one.add_argument("recipe", help="a recipe's name (genconv list) or a TOML file")
-    one.add_argument("input", nargs="+", help="files, a folder, a pattern, or tfds:NAME")
-    one.add_argument("--output", required=True, metavar="DIR")
-    one.add_argument("--updates", type=_at_least(1), metavar="N", help="instead of the recipe's")
-    one.add_argument("--size", type=_size, metavar="H[xW]", help="of the data, instead")
-    one.add_argument("--seed", type=int, metavar="K", help="instead of the recipe's")
-    one.add_argument("--split", default="train", help="of a TFDS name")
-    one.add_argument("--feature", help="of a TFDS name: image, audio or video by default")
-    one.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
-                     help="change a setting of the recipe")  # fmt: skip
-    one.add_argument("--source", help="for the model card: where the input comes from")
-    one.add_argument("--licence", help="for the model card: the licence of the input")
-    one.add_argument("--sheets", type=_at_least(1), default=100, metavar="N",
-                     help="updates between two sheets of samples")  # fmt: skip
+    _add_learning(one, "+")
     one.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    one.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    one = commands.add_parser("experiment", help="an experiment of the papers, data to figures")
+    _add_learning(one, "*")
+    one.add_argument("--num", type=_at_least(1), default=4, metavar="N", help="fresh samples")
+    one.add_argument("--vgg", metavar="FILE", help="VGG-19 filters (.npz), or keras to download")
 
     one = commands.add_parser("sample", help="make fresh samples, or recover a hole")
     one.add_argument("model", help="a preset's name, a preset folder or a SavedModel")
@@ -90,6 +81,26 @@ def parser():
     one.add_argument("--vgg", metavar="FILE", help="VGG-19 filters (.npz), or keras to download")
     one.add_argument("--json", metavar="FILE", help="write the figures there as well")
     return root
+
+
+def _add_learning(one, inputs):
+    """What `train` and `experiment` have in common."""
+    one.add_argument("recipe", help="a recipe's name (genconv list) or a TOML file")
+    one.add_argument("input", nargs=inputs, help="files, a folder, a pattern, tfds:NAME or "
+                     "generated:NAME")  # fmt: skip
+    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--updates", type=_at_least(1), metavar="N", help="instead of the recipe's")
+    one.add_argument("--size", type=_size, metavar="H[xW]", help="of the data, instead")
+    one.add_argument("--seed", type=int, metavar="K", help="instead of the recipe's")
+    one.add_argument("--split", default="train", help="of a TFDS name")
+    one.add_argument("--feature", help="of a TFDS name: image, audio or video by default")
+    one.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+                     help="change a setting of the recipe")  # fmt: skip
+    one.add_argument("--source", help="for the model card: where the input comes from")
+    one.add_argument("--licence", help="for the model card: the licence of the input")
+    one.add_argument("--sheets", type=_at_least(1), default=100, metavar="N",
+                     help="updates between two sheets of samples")  # fmt: skip
+    one.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def entry():
