@@ -66,8 +66,7 @@ def last_chains(output):
     stage = len(sorted((output / "training").glob("stage_*.csv"))) - 1
     model = GenerativeConvNet(**{**config, "layers": stages(config)[stage]})
     model.compile(model.learning.make_optimizer(stage))
-    size = config["size"]
-    model.build_chains(size if isinstance(size, int) else tuple(size))
+    model.build_chains(model.size)
     model.optimizer.build(model.trainable_variables)
     callbacks.Checkpoint(_folder(output, stage)).restore(model)
     return model.preprocessing.decode(model.chains.states[-1]).numpy()

@@ -21,6 +21,7 @@ size = 214
 [model]
 layers = [{filters = 4, kernel = 5, stride = 4}, {filters = 3, kernel = 3}]
 boundary = "same"
+size = 214
 [sampler]
 steps = 2
 fresh_steps = 3
