@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from genconv_tf import recipes
+from genconv_tf import GenerativeConvNet, recipes
 from genconv_tf.cli import experiment
 from genconv_tf.cli.main import main
 from genconv_tf.data.decode import read_image
@@ -56,12 +56,21 @@ def test_it_learns_its_own_input_and_shows_chains_and_fresh_samples(done):
 
 def test_it_goes_on_where_it_stopped(done):
     words, folder = done
-    before = [(p, p.stat().st_mtime_ns) for p in (folder / "run").rglob("*") if p.is_file()]
-    chains = (folder / "chains_0.png").read_bytes()
+    names = ("chains_0.png", "fresh_1.png", "results.json")
+    before = [(folder / name).read_bytes() for name in names]
+    weights = GenerativeConvNet.from_preset(folder / "run").get_weights()
     (folder / "README.md").unlink()
     assert main([*words, "--num", "2", "--quiet"]) == 0
-    assert all(path.stat().st_mtime_ns == time for path, time in before)
-    assert (folder / "chains_0.png").read_bytes() == chains and (folder / "README.md").is_file()
+    assert [(folder / name).read_bytes() for name in names] == before
+    for one, other in zip(weights, GenerativeConvNet.from_preset(folder / "run").get_weights()):
+        np.testing.assert_array_equal(one, other)
+    assert (folder / "README.md").is_file()
+
+
+def test_a_folder_of_other_settings_is_refused(done, capsys):
+    words, _ = done
+    assert main([*words, "--set", "sampler.steps=4", "--quiet"]) == 2
+    assert "settings that the run began with" in capsys.readouterr().err
 
 
 def test_every_experiment_of_the_package_has_an_input():

@@ -20,9 +20,9 @@ def run(options):
     options.input = options.input or [default_input(content["recipe"])]
     folder = pathlib.Path(options.output)
     learned, exported = folder / "run", folder / "saved_model" / "1"
-    if not (learned / "preset").is_dir():
-        resume = (learned / RUN).is_file()
-        train.run(argparse.Namespace(**{**vars(options), "output": learned, "resume": resume}))
+    # A learning that is done already takes no update more; one of other settings is refused.
+    resume = (learned / RUN).is_file()
+    train.run(argparse.Namespace(**{**vars(options), "output": learned, "resume": resume}))
     model = GenerativeConvNet.from_preset(learned)
     if not exported.is_dir():
         model.export(exported)
