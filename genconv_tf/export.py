@@ -99,13 +99,16 @@ def _endpoints(model):
     lengths = [n if _is_fixed(model, axis) else None for axis, n in enumerate(model.size)]
     x = tf.TensorSpec([None, *lengths, model.channels], tf.float32, "x")
     channels = model.preprocessing.media_channels(model.channels)
-    media = tf.TensorSpec([None, *lengths, channels], model.preprocessing.dtype, "media")
-    mask = tf.TensorSpec([None, *lengths], tf.float32, "mask")
+    hop = model.preprocessing.hop
+    extents = [None if n is None else n * hop for n in lengths]
+    media = tf.TensorSpec([None, *extents, channels], model.preprocessing.dtype, "media")
+    mask = tf.TensorSpec([None, *extents], tf.float32, "mask")
     seed = tf.TensorSpec([None, 2], tf.int32, "seed")
     size = tf.TensorSpec([model.rank], tf.int32, "size")
     steps = tf.TensorSpec([], tf.int32, "steps")
 
-    whole, finest = sizes.least_size(model.levels), model.finest.network.least_size()
+    finest = model.finest.network.least_size()
+    whole = tuple(hop * n for n in sizes.least_size(model.levels))
 
     def score(x):
         _check_size(tf.shape(x)[1:-1], finest)
@@ -147,7 +150,7 @@ def _warm_up_requests(model):
     x = np.zeros((1, *model.size, model.channels), np.float32)
     sample = {
         "seed": np.zeros((1, 2), np.int32),
-        "size": np.array(model.size, np.int32),
+        "size": np.array(model.media_size, np.int32),
         "steps": np.array(1, np.int32),
     }
     return [("sample", sample), ("serving_default", {"x": x})]

@@ -105,6 +105,11 @@ class GenerativeConvNet(keras.Model):
     def finest(self):
         return self.levels[-1]
 
+    @property
+    def media_size(self):
+        """Lengths that the media of `size` have."""
+        return tuple(n * self.preprocessing.hop for n in self.size)
+
     def call(self, x):
         """`score`, so that the model composes with others as any Keras model."""
         return self.score(x)
@@ -241,8 +246,9 @@ class GenerativeConvNet(keras.Model):
 
         Args:
             num: number of samples.
-            size: lengths, one int or one per axis; the training size by default. On a torus the
-                samples tile seamlessly.
+            size: lengths of the media, one int or one per axis; the training size by default. On a
+                torus the samples tile seamlessly. A sound of subbands has whole frames, the last
+                of them complete.
             seed: int. Sample i is the same whatever `num` is.
             steps: Langevin steps a level, 0 for the model's own.
 
@@ -253,9 +259,9 @@ class GenerativeConvNet(keras.Model):
             raise ValueError(f"Expected num >= 1. Received: {num!r}")
         if not isinstance(steps, int) or steps < 0:
             raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
-        size = self.size if size is None else size
+        size = self.media_size if size is None else size
         size = (size,) * self.rank if isinstance(size, int) else tuple(size)
-        sizes.check_size(self.levels, size)
+        sizes.check_size(self.levels, size, self.preprocessing.hop)
         seeds = noise.row_seeds(seed, num)
         return self.sample_media(seeds, tf.constant(size), tf.constant(steps)).numpy()
 
@@ -273,7 +279,10 @@ class GenerativeConvNet(keras.Model):
         if np.shape(media)[:-1] != np.shape(mask):
             raise ValueError(f"Expected a mask of {np.shape(media)[:-1]}. "
                              f"Received: {np.shape(mask)}")  # fmt: skip
-        sizes.check_size(self.levels, np.shape(mask)[1:])
+        sizes.check_size(self.levels, np.shape(mask)[1:], self.preprocessing.hop)
+        if any(n % self.preprocessing.hop for n in np.shape(mask)[1:]):
+            raise ValueError(f"Expected whole frames of {self.preprocessing.hop} samples. "
+                             f"Received: {np.shape(mask)[1:]}")  # fmt: skip
         seeds = noise.row_seeds(seed, len(media))
         mask = tf.constant(mask, tf.float32)
         return self.recover_media(tf.constant(media), mask, seeds, tf.constant(steps)).numpy()
@@ -281,8 +290,9 @@ class GenerativeConvNet(keras.Model):
     @tf.function(reduce_retracing=True)
     def sample_media(self, seeds, size, steps):
         """Fresh media from `seeds` (batch, 2), `size` (rank,) and `steps` (): all int32 tensors."""
+        positions = -(-size // self.preprocessing.hop)
         return self.preprocessing.decode(
-            pyramid.generate(self.levels, seeds, size, self.channels, steps)
+            pyramid.generate(self.levels, seeds, positions, self.channels, steps)
         )
 
     @tf.function(reduce_retracing=True)
@@ -293,17 +303,18 @@ class GenerativeConvNet(keras.Model):
     @tf.function(reduce_retracing=True)
     def recover_media(self, media, mask, seeds, steps):
         """Media with the pixels of `mask` > 0, `(batch, *spatial)`, sampled given the others."""
-        mask = tf.cast(mask > 0, tf.float32)[..., None]
+        mask = tf.cast(mask > 0, tf.float32)
+        known = self.preprocessing.encode(media)
         x = pyramid.generate(
             self.levels,
             seeds,
-            tf.shape(media)[1:-1],
+            tf.shape(known)[1:-1],
             self.channels,
             steps,
-            known=self.preprocessing.encode(media),
-            mask=mask,
+            known=known,
+            mask=self.preprocessing.positions(mask)[..., None],
         )
-        given = tf.cast(mask > 0, media.dtype)
+        given = tf.cast(mask[..., None] > 0, media.dtype)
         return given * self.preprocessing.decode(x) + (1 - given) * media
 
     # -- configuration -----------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Which sizes a pyramid of levels can learn from and be sampled at."""
 
+import math
+
 
 def phases_of(levels, size):
     """Lengths of a window of data of `size` that lies at every phase of the coarsest grid.
@@ -11,9 +13,14 @@ def phases_of(levels, size):
 
 
 def chain_size(levels, size):
-    """Lengths of the chains that learn from data of `size`: whole at every level, and no larger
-    than what the level learns from, so that they can start there."""
-    return tuple(n // f * f for n, f in zip(phases_of(levels, size), levels[0].factor))
+    """Lengths of the chains that learn from data of `size`: whole at every level, on a torus at
+    every layer too, and no larger than what the level learns from, so that they can start there."""
+    units = levels[0].factor
+    for level in levels:
+        if level.network.boundary == "torus":
+            strides = zip(level.factor, level.network.total_strides())
+            units = [math.lcm(unit, f * s) for unit, (f, s) in zip(units, strides)]
+    return tuple(n // u * u or n for n, u in zip(phases_of(levels, size), units))
 
 
 def least_size(levels):
@@ -22,9 +29,10 @@ def least_size(levels):
     return tuple(max(axis) for axis in zip(*each))
 
 
-def check_size(levels, size):
-    """`size` if every level can be sampled at it; a `ValueError` otherwise."""
-    least = least_size(levels)
+def check_size(levels, size, hop=1):
+    """`size` if every level can be sampled at it, with `hop` of the media's samples a position; a
+    `ValueError` otherwise."""
+    least = tuple(hop * n for n in least_size(levels))
     if len(size) != len(least) or any(n < 1 for n in size):
         raise ValueError(f"Expected {len(least)} positive lengths. Received: {tuple(size)}")
     if any(n < m for n, m in zip(size, least)):

@@ -47,7 +47,7 @@ def properties(model):
     if hasattr(model, "metadata"):
         return model.metadata
     preprocessing = dataclasses.asdict(model.preprocessing)
-    return {"rank": model.rank, "size": model.size, "preprocessing": preprocessing}
+    return {"rank": model.rank, "size": model.media_size, "preprocessing": preprocessing}
 
 
 def lengths(model, options):

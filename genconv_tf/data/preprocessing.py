@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from genconv_tf.data.subbands import Subbands
+
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
@@ -18,6 +20,7 @@ class Preprocessing:
         low, high: range of the media.
         dtype: `"uint8"` for images and frames, `"float32"` for sounds.
         rate: samples or frames a second, of sounds and videos.
+        subbands: `Subbands` (or its arguments) that take the place of x, for sounds.
     """
 
     mean: float | tuple = 0.0
@@ -27,20 +30,32 @@ class Preprocessing:
     dtype: str = "uint8"
     rate: float | None = None
     basis: tuple | None = None
+    subbands: Subbands | None = None
 
     def __post_init__(self):
         if isinstance(self.mean, list):
             object.__setattr__(self, "mean", tuple(self.mean))
         if self.basis is not None:
             object.__setattr__(self, "basis", tuple(tuple(row) for row in self.basis))
+        if isinstance(self.subbands, dict):
+            object.__setattr__(self, "subbands", Subbands(**self.subbands))
+
+    @property
+    def hop(self):
+        """Samples of the media for each position of x, along every axis."""
+        return 1 if self.subbands is None else self.subbands.hop
 
     def encode(self, media):
         """Media of any dtype to float32."""
         x = (tf.cast(media, tf.float32) - tf.constant(self.mean, tf.float32)) / self.scale
+        if self.subbands is not None:
+            return self.subbands.encode(x)
         return x if self.basis is None else tf.tensordot(x, self._inverse(), 1)
 
     def bounds(self):
         """Least and largest x of each channel: arrays that broadcast to x."""
+        if self.subbands is not None:
+            return self.subbands.bounds()
         mean = np.asarray(self.mean, np.float32)
         low, high = (self.low - mean) / self.scale, (self.high - mean) / self.scale
         if self.basis is None:
@@ -51,16 +66,24 @@ class Preprocessing:
 
     def media_channels(self, channels):
         """Channels of the media of a signal of so many."""
+        if self.subbands is not None:
+            return 1
         return channels if self.basis is None else len(self.basis[0])
 
     def decode(self, x):
         """float32 to media of `dtype`, clipped to [low, high]."""
+        if self.subbands is not None:
+            x = self.subbands.decode(x)
         if self.basis is not None:
             x = tf.tensordot(x, tf.constant(self.basis, tf.float32), 1)
         media = x * self.scale + tf.constant(self.mean, tf.float32)
         if self.dtype == "uint8":
             media = tf.round(media)
         return tf.cast(tf.clip_by_value(media, self.low, self.high), self.dtype)
+
+    def positions(self, mask):
+        """Which positions of x a mask of media, `(batch, *spatial)`, belongs to."""
+        return mask if self.subbands is None else self.subbands.frames(mask)
 
     def _inverse(self):
         return np.linalg.pinv(np.asarray(self.basis, np.float64)).astype(np.float32)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from genconv_tf.data.generated import SOUNDS, generate, is_generated
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds
+from genconv_tf.data.subbands import fit
 from genconv_tf.files import whole_file
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
@@ -22,6 +23,7 @@ def sounds(
     batch=None,
     mean="own",
     scale=1 / 127.5,
+    subbands=None,
     split="train",
     feature="audio",
 ):
@@ -41,6 +43,8 @@ def sounds(
         mean: `"own"` subtracts the mean of all sounds, a number itself.
         scale: amplitude of one unit of x. The default gives sounds the range of pixels, for which
             a Langevin step of 0.3 and a reference of standard deviation 1 are meant.
+        subbands: instead of samples, x is the loudness and the carriers of frames of so many of
+            them: `(batch, frames, bands + subbands)`; see `genconv_tf.data.subbands`.
         split, feature: of a TFDS name, whose sounds are integers at the rate of its builder.
 
     Raises:
@@ -70,9 +74,18 @@ def sounds(
         )
     cut = np.stack([wave[skip : skip + samples] for wave in waves])[..., None]
     mean = round(float(cut.mean()), 6) if mean == "own" else float(mean)
-    preprocessing = Preprocessing(mean, scale, low=-1.0, high=1.0, dtype="float32", rate=rate)
     batch = min(batch or len(cut), len(cut))
-    dataset = tf.data.Dataset.from_tensor_slices(cut).map(preprocessing.encode)
+    if subbands is None:
+        preprocessing = Preprocessing(mean, scale, low=-1.0, high=1.0, dtype="float32", rate=rate)
+        x = preprocessing.encode(cut)
+    else:
+        fitted = fit((cut - mean)[..., 0], subbands)
+        preprocessing = Preprocessing(
+            mean, low=-1.0, high=1.0, dtype="float32", rate=rate, subbands=fitted
+        )
+        whole = cut.shape[1] // subbands * subbands
+        x = preprocessing.encode(cut[:, :whole])[:, :-1]  # the last frame overlaps the first
+    dataset = tf.data.Dataset.from_tensor_slices(x)
     dataset = dataset.batch(batch, drop_remainder=True).cache().prefetch(1)
     dataset.preprocessing = preprocessing
     return dataset
