@@ -41,7 +41,7 @@ def _blocks(network, x, stride, blocks):
     first = network.reach()[0][0]
     rows = -(-length // (blocks * stride)) * stride
     count = -(-length // rows)
-    boundary = ("valid", *[network.boundary] * (network.rank - 1))
+    boundary = ("valid", *network.boundaries[1:])
 
     def part(start):
         """The gradient from `start` to the end of the block that begins there, rows first."""
@@ -72,4 +72,4 @@ def _blocks(network, x, stride, blocks):
 def _stride(network):
     """Of the top positions along the first axis, and whether f is a torus there."""
     full = any(spec.kernels(network.rank)[0] == "full" for spec in network.specs)
-    return network.total_strides()[0], network.boundary == "torus" and not full
+    return network.total_strides()[0], network.torus[0] and not full

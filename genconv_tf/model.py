@@ -27,7 +27,7 @@ class GenerativeConvNet(keras.Model):
         channels: of the data.
         levels: number of levels of the pyramid; 1 is the plain model of the papers.
         factor: ratio of size between two levels, one int or one per axis.
-        boundary: of the chains: `"torus"`, `"same"` or `"valid"`.
+        boundary: of the chains: `"torus"`, `"same"` or `"valid"`, one or one per axis.
         weight_init, weight_scale: see `ScoringNetwork`; a list of scales gives each level its own.
         reference: a `Reference` or its arguments.
         sampler: a `Sampler` or its arguments.

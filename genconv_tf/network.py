@@ -52,7 +52,8 @@ class ScoringNetwork(keras.layers.Layer):
     Args:
         layers: sequence of `Layer`.
         rank: number of spatial axes, 1 to 3.
-        boundary: `"valid"`, `"same"` or `"torus"`, unless a call says otherwise.
+        boundary: `"valid"`, `"same"` or `"torus"`, one for all axes or one for each, unless a call
+            says otherwise.
         weight_init: `"he"` or `"normal"`: weights start normal with standard deviation
             √(2 / inputs of the filter) or 1, times `weight_scale`. Biases start at zero.
         weight_scale: see `weight_init`.
@@ -79,7 +80,8 @@ class ScoringNetwork(keras.layers.Layer):
         super().__init__(**kwargs)
         if rank not in (1, 2, 3):
             raise ValueError(f"Expected one to three spatial axes. Received: rank={rank!r}")
-        if boundary not in BOUNDARIES:
+        boundary = tuple(boundary) if isinstance(boundary, list) else boundary
+        if not set(_per_axis(boundary, rank, "boundary")) <= set(BOUNDARIES):
             raise ValueError(f"Expected a boundary of {BOUNDARIES}. Received: {boundary!r}")
         if weight_init not in ("he", "normal"):
             raise ValueError(f'Expected weight_init "he" or "normal". Received: {weight_init!r}')
@@ -115,15 +117,25 @@ class ScoringNetwork(keras.layers.Layer):
 
     def call(self, x, boundary=None):
         boundary = boundary or self.boundary
-        if boundary == "torus" and self._wraps_once(x.shape[1:-1]):
+        if set(_per_axis(boundary, self.rank, "boundary")) == {"torus"} and self._wraps_once(x.shape[1:-1]):
             x, boundary = wrap(x, self.reach()), "valid"
         top = self.responses(x, boundary)[-1]
         return tf.reduce_sum(tf.cast(top, self.variable_dtype), range(1, self.rank + 2))
 
     @property
+    def boundaries(self):
+        """The boundary along each axis."""
+        return _per_axis(self.boundary, self.rank, "boundary")
+
+    @property
+    def torus(self):
+        """Along which axes chains go on at their opposite side."""
+        return tuple(b == "torus" for b in self.boundaries)
+
+    @property
     def data_boundary(self):
         """The boundary of observed signals: a photograph does not go on at its opposite side."""
-        return "valid" if self.boundary == "torus" else self.boundary
+        return tuple("valid" if b == "torus" else b for b in self.boundaries)
 
     def responses(self, x, boundary=None):
         """Responses of every layer, bottom up: a list of `(batch, *positions, filters)`."""
@@ -196,15 +208,15 @@ class ScoringNetwork(keras.layers.Layer):
     def least_size(self, boundary=None):
         """Smallest signal along each axis: the receptive field, or on a torus what all that its
         top positions see wraps around once."""
-        boundary = boundary or self.boundary
-        if boundary == "valid":
-            padded = any(spec.padding for spec in self.specs)
-            return tuple(1 if e is None or padded else e for e in self.receptive_field())
-        jump = [1] * self.rank
-        least = [max(1, *reach) if boundary == "torus" else 1 for reach in self.reach()]
+        each = _per_axis(boundary or self.boundary, self.rank, "boundary")
+        padded = any(spec.padding for spec in self.specs)
+        seen = [1 if e is None or padded else e for e in self.receptive_field()]
+        reach, jump = self.reach(), [1] * self.rank
+        least = [n if b == "valid" else max(1, *r) if b == "torus" else 1
+                 for n, b, r in zip(seen, each, reach)]  # fmt: skip
         for spec in self.specs:
             for axis, (k, s) in enumerate(zip(spec.kernels(self.rank), spec.strides(self.rank))):
-                if k != "full":
+                if k != "full" and each[axis] != "valid":
                     least[axis] = max(least[axis], -(-k // 2) * jump[axis])
                 jump[axis] *= s
         return tuple(least)

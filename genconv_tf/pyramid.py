@@ -101,7 +101,7 @@ class Level:
             below: the chains of the coarser level, or `None` at the coarsest.
         """
         if below is not None:
-            return upsample(below, size, torus=self.network.boundary == "torus")
+            return upsample(below, size, torus=self.network.torus)
         shape = [*(size[axis] for axis in range(len(self.factor))), channels]
         if self.sampler.start == "zero":
             return tf.zeros([tf.shape(seeds)[0], *shape])

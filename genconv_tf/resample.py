@@ -23,10 +23,13 @@ def upsample(x, size, torus=True):
     Args:
         x: `(batch, *spatial, channels)`.
         size: the new lengths, ints or an int32 tensor of shape `(rank,)`.
-        torus: whether the signal goes on at the opposite side; else its edge is repeated.
+        torus: whether the signal goes on at the opposite side, one bool or one for each axis; else
+            its edge is repeated.
     """
-    for axis in range(x.shape.rank - 2):
-        x = _stretch(x, size[axis], axis + 1, torus)
+    rank = x.shape.rank - 2
+    torus = (torus,) * rank if isinstance(torus, bool) else torus
+    for axis in range(rank):
+        x = _stretch(x, size[axis], axis + 1, torus[axis])
     return x
 
 

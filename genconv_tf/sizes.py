@@ -17,9 +17,8 @@ def chain_size(levels, size):
     every layer too, and no larger than what the level learns from, so that they can start there."""
     units = levels[0].factor
     for level in levels:
-        if level.network.boundary == "torus":
-            strides = zip(level.factor, level.network.total_strides())
-            units = [math.lcm(unit, f * s) for unit, (f, s) in zip(units, strides)]
+        axes = zip(units, level.factor, level.network.total_strides(), level.network.torus)
+        units = [math.lcm(unit, f * s) if torus else unit for unit, f, s, torus in axes]
     return tuple(n // u * u or n for n, u in zip(phases_of(levels, size), units))
 
 

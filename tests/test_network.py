@@ -110,3 +110,19 @@ def test_a_signal_below_the_receptive_field_is_refused():
     network = built([Layer(4, 7)], 2, (16, 16), boundary="valid")
     with pytest.raises(ValueError, match=r"at least \(7, 7\).*Received: \(5, 16\)"):
         network.layer_positions((5, 16))
+
+
+def test_each_axis_may_have_a_boundary_of_its_own():
+    # Frames go round, pixels end: f does not change when frames are rolled, and does when rows are.
+    layers = [{"filters": 4, "kernel": 3}, {"filters": 3, "kernel": [2, "full", "full"]}]
+    network = ScoringNetwork(layers, rank=3, boundary=["torus", "valid", "valid"])
+    x = tf.random.stateless_normal((2, 6, 8, 9, 1), (0, 1))
+    network.build(x.shape)
+    assert network.kernels[1].shape == (2, 6, 7, 4, 3)
+    assert network.layer_positions((6, 8, 9)) == [6 * 6 * 7, 6]
+    assert network.layer_positions((6, 8, 9), network.data_boundary) == [4 * 6 * 7, 3]
+    assert network.torus == (True, False, False) and network.least_size()[1:] == (1, 1)
+    np.testing.assert_allclose(network(tf.roll(x, 2, 1)), network(x), rtol=1e-5)
+    assert np.abs(network(tf.roll(x, 2, 2)) - network(x)).min() > 1e-3
+    with pytest.raises(ValueError, match="Expected one boundary or 3"):
+        ScoringNetwork(layers, rank=3, boundary=["torus", "valid"])
