@@ -1,16 +1,19 @@
 """Image-steps per second of the Langevin loop, beside its peers, in one run.
 
-    python benchmarks/langevin.py [--chains 1 4 16] [--seconds 4] [--json FILE]
+    python benchmarks/langevin.py [--net texture] [--chains 1 4 16] [--seconds 4] [--json FILE]
 
-The network is the texture net of the GCN paper (100@15x15/3, 64@5x5, 30@3x3, each padded by 2) on
-224x224 pixels. A peer that is not installed is skipped, and the table says so. The peak is that of
+`--net texture` is the texture net of the GCN paper (100@15x15/3, 64@5x5, 30@3x3, each padded by 2)
+on 224x224 pixels, `video` a net of three axes on 24 frames of 64x64, `sound` one of one axis on
+16,384 samples. A peer that is not installed is skipped, and the table says so. The peak is that of
 a matrix product of 3072x3072 at the same precision; "of peak" counts the multiplications and
 additions of the convolutions and of their input gradients alone.
 """
 
 import argparse
+import dataclasses
 import importlib.util
 import json
+import math
 import os
 import resource
 import subprocess
@@ -19,19 +22,39 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-SIZE, STEP_SIZE = 224, 0.3
-LAYERS = [(100, 15, 3), (64, 5, 1), (30, 3, 1)]
-PADDING = 2
+STEP_SIZE = 0.3
 
 
-def flops_per_step():
-    """Of one image: forward and input gradient, two operations a product."""
-    length, channels, total = SIZE, 3, 0
-    for filters, kernel, stride in LAYERS:
-        length = (length + 2 * PADDING - kernel) // stride + 1
-        total += length**2 * kernel**2 * channels * filters
-        channels = filters
-    return 4 * total
+@dataclasses.dataclass(frozen=True)
+class Net:
+    """Lengths and channels of a signal; (filters, kernel, stride) of layers; zeros around each."""
+
+    size: tuple
+    channels: int
+    layers: tuple
+    padding: int = 0
+
+    def inputs(self):
+        """Channels below each layer."""
+        return [self.channels, *(filters for filters, _, _ in self.layers)][:-1]
+
+    def flops_per_step(self):
+        """Of one signal: forward and input gradient, two operations a product."""
+        lengths, total = self.size, 0
+        for (filters, kernel, stride), channels in zip(self.layers, self.inputs()):
+            axes = zip(lengths, kernel, stride)
+            lengths = [(n + 2 * self.padding - k) // s + 1 for n, k, s in axes]
+            total += math.prod(lengths) * math.prod(kernel) * channels * filters
+        return 4 * total
+
+
+NETS = {
+    "texture": Net((224, 224), 3, ((100, (15, 15), (3, 3)), (64, (5, 5), (1, 1)),
+                                   (30, (3, 3), (1, 1))), padding=2),
+    "video": Net((24, 64, 64), 3, ((64, (7, 7, 7), (1, 2, 2)), (64, (3, 5, 5), (1, 1, 1)),
+                                   (32, (3, 3, 3), (1, 1, 1)))),
+    "sound": Net((16384,), 1, ((64, (25,), (1,)), (64, (25,), (4,)), (48, (25,), (4,)))),
+}  # fmt: skip
 
 
 def best_rate(run, count, seconds):
@@ -45,35 +68,40 @@ def best_rate(run, count, seconds):
     return best
 
 
-def ours(precision, chains, steps, seconds):
+def ours(net, precision, chains, steps, seconds):
     import tensorflow as tf
 
     from genconv_tf import GenerativeConvNet, noise
 
-    layers = [{"filters": f, "kernel": k, "stride": s, "padding": PADDING} for f, k, s in LAYERS]
+    layers = [{"filters": f, "kernel": k, "stride": s, "padding": net.padding}
+              for f, k, s in net.layers]  # fmt: skip
     model = GenerativeConvNet(
-        layers, size=SIZE, boundary="valid", precision=precision, weight_init="normal",
-        weight_scale=0.01, sampler={"step_size": STEP_SIZE, "steps": steps})  # fmt: skip
-    x, seeds = tf.zeros((chains, SIZE, SIZE, 3)), noise.row_seeds(0, chains)
+        layers, rank=len(net.size), channels=net.channels, size=net.size, boundary="valid",
+        precision=precision, weight_init="normal", weight_scale=0.01,
+        sampler={"step_size": STEP_SIZE, "steps": steps})  # fmt: skip
+    x, seeds = tf.zeros((chains, *net.size, net.channels)), noise.row_seeds(0, chains)
     loop = tf.function(lambda x: model.finest.langevin(x, seeds))
     return best_rate(lambda: loop(x).numpy(), chains * steps, seconds)
 
 
-def probability(precision, chains, steps, seconds):
+def probability(net, precision, chains, steps, seconds):
     """TensorFlow Probability's UncalibratedLangevin on the same density."""
     import tensorflow as tf
     import tensorflow_probability as tfp
 
     dtype = {"float32": tf.float32, "bfloat16": tf.bfloat16}[precision]
-    kernels = [tf.random.normal((k, k, c, f)) * 0.01 for (f, k, _), c in zip(LAYERS, (3, 100, 64))]
+    kernels = [tf.random.normal((*kernel, channels, filters)) * 0.01
+               for (filters, kernel, _), channels in zip(net.layers, net.inputs())]  # fmt: skip
+    axes = range(1, len(net.size) + 2)
+    zeros = [(0, 0), *[(net.padding, net.padding)] * len(net.size), (0, 0)]
 
     def log_density(x):
         h = tf.cast(x, dtype)
-        for kernel, (_, _, stride) in zip(kernels, LAYERS):
-            h = tf.pad(h, [(0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0)])
-            h = tf.nn.relu(tf.nn.conv2d(h, tf.cast(kernel, dtype), stride, "VALID"))
-        f = tf.reduce_sum(tf.cast(h, tf.float32), (1, 2, 3))
-        return f - tf.reduce_sum(x * x, (1, 2, 3)) / 2
+        for kernel, (_, _, stride) in zip(kernels, net.layers):
+            h = tf.nn.convolution(tf.pad(h, zeros), tf.cast(kernel, dtype), stride, "VALID")
+            h = tf.nn.relu(h)
+        f = tf.reduce_sum(tf.cast(h, tf.float32), axes)
+        return f - tf.reduce_sum(x * x, axes) / 2
 
     kernel = tfp.mcmc.UncalibratedLangevin(log_density, step_size=STEP_SIZE**2 / 2)
 
@@ -83,25 +111,29 @@ def probability(precision, chains, steps, seconds):
             1, x, kernel=kernel, num_burnin_steps=steps - 1, trace_fn=None, seed=1
         )
 
-    x = tf.zeros((chains, SIZE, SIZE, 3))
+    x = tf.zeros((chains, *net.size, net.channels))
     return best_rate(lambda: loop(x).numpy(), chains * steps, seconds)
 
 
 def torch_variant(variant):
-    def measure(precision, chains, steps, seconds):
+    def measure(net, precision, chains, steps, seconds):
         import torch
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))
-        layout = torch.contiguous_format if variant == "eager" else torch.channels_last
-        channels = (3, 100, 64)
+        rank = len(net.size)
+        last = {2: torch.channels_last, 3: torch.channels_last_3d}  # one axis has no such layout
+        layout = torch.contiguous_format
+        if variant != "eager":
+            layout = last.get(rank, layout)
+        convolution = (torch.conv1d, torch.conv2d, torch.conv3d)[rank - 1]
         kernels = [
-            (torch.randn(f, c, k, k) * 0.01).to(memory_format=layout)
-            for (f, k, _), c in zip(LAYERS, channels)
+            (torch.randn(filters, channels, *kernel) * 0.01).to(memory_format=layout)
+            for (filters, kernel, _), channels in zip(net.layers, net.inputs())
         ]
 
         def score(h):
-            for kernel, (_, _, stride) in zip(kernels, LAYERS):
-                h = torch.relu(torch.conv2d(h, kernel, stride=stride, padding=PADDING))
+            for kernel, (_, _, stride) in zip(kernels, net.layers):
+                h = torch.relu(convolution(h, kernel, stride=stride, padding=net.padding))
             return h
 
         def step(x):
@@ -113,7 +145,7 @@ def torch_variant(variant):
                 return x + STEP_SIZE**2 / 2 * (b - x) + STEP_SIZE * torch.randn_like(x)
 
         one = torch.compile(step) if variant == "compiled" else step
-        x = torch.zeros(chains, 3, SIZE, SIZE).to(memory_format=layout)
+        x = torch.zeros(chains, net.channels, *net.size).to(memory_format=layout)
 
         def run():
             y = x
@@ -151,24 +183,25 @@ PEERS = {
 }
 
 
-def measure_alone(name, precision, chains, seconds):
+def measure_alone(net, name, precision, chains, seconds):
     """One variant in a process of its own, so that no peer's threads or memory burden another."""
-    words = ["--one", name, precision, str(chains), "--seconds", str(seconds)]
+    words = ["--net", net, "--one", name, precision, str(chains), "--seconds", str(seconds)]
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["?"])[-1][:120]}
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def one(name, precision, chains, seconds):
+def one(net, name, precision, chains, seconds):
     steps = max(2, 20 // chains)
-    rate = PEERS[name][1](precision, chains, steps, seconds)
+    rate = PEERS[name][1](NETS[net], precision, chains, steps, seconds)
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"rate": rate, "memory": kib / 2**20}))
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--net", choices=NETS, default="texture")
     options.add_argument("--chains", type=int, nargs="+", default=[1, 4, 16])
     options.add_argument("--seconds", type=float, default=4.0, help="for each measurement")
     options.add_argument("--json", help="write the figures there as well")
@@ -176,7 +209,7 @@ def main():
     options = options.parse_args()
     if options.one:
         name, precision, chains = options.one
-        one(name, precision, int(chains), options.seconds)
+        one(options.net, name, precision, int(chains), options.seconds)
         return
     result = {}
     for precision in ("float32", "bfloat16"):
@@ -189,12 +222,12 @@ def main():
                 print(f"{name:26}skipped: {module} is not installed")
                 continue
             for chains in options.chains:
-                figures = measure_alone(name, precision, chains, options.seconds)
+                figures = measure_alone(options.net, name, precision, chains, options.seconds)
                 result[precision].setdefault(name, {})[chains] = figures
                 if "error" in figures:
                     print(f"{name:26}{chains:7}  failed: {figures['error']}")
                     continue
-                share = figures["rate"] * flops_per_step() / top
+                share = figures["rate"] * NETS[options.net].flops_per_step() / top
                 print(f"{name:26}{chains:7}{figures['rate']:15.1f}{share:9.0%}"
                       f"{figures['memory']:6.1f}", flush=True)  # fmt: skip
         summarise(result[precision], options.chains)
