@@ -117,7 +117,9 @@ class ScoringNetwork(keras.layers.Layer):
 
     def call(self, x, boundary=None):
         boundary = boundary or self.boundary
-        if set(_per_axis(boundary, self.rank, "boundary")) == {"torus"} and self._wraps_once(x.shape[1:-1]):
+        if set(_per_axis(boundary, self.rank, "boundary")) == {"torus"} and self._wraps_once(
+            x.shape[1:-1]
+        ):
             x, boundary = wrap(x, self.reach()), "valid"
         top = self.responses(x, boundary)[-1]
         return tf.reduce_sum(tf.cast(top, self.variable_dtype), range(1, self.rank + 2))

@@ -62,13 +62,16 @@ def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
      ({"source": "a.wav", "seconds": 60.0}, "Expected sounds of at least"),
      ({"source": "a.wav", "start": 60.0}, "Expected sounds of at least"),
      ({"source": "a.wav", "rate": 0}, "positive rate"),
-     ({"source": "empty.wav"}, "finite samples"),
+     ({"source": "empty.wav"}, "finite samples"), ({"source": "nan.wav"}, "finite samples"),
+     ({"source": "silent.wav"}, "not silent"), ({"source": "silent.wav", "subbands": 32}, "not silent"),
      ({"source": np.full(9, 2.0)}, r"in \[-1, 1\]")],
 )  # fmt: skip
 def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     write_sound("a.wav", TONE)
     soundfile.write("empty.wav", TONE[:0], RATE)
+    soundfile.write("nan.wav", np.where(TONE > 0.4, np.nan, TONE), RATE, subtype="FLOAT")
+    soundfile.write("silent.wav", 0 * TONE, RATE)
     (tmp_path / "text.wav").write_text("no sound")
     with pytest.raises(ValueError, match=message):
         data.sounds(**arguments)

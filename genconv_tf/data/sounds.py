@@ -48,7 +48,8 @@ def sounds(
         split, feature: of a TFDS name, whose sounds are integers at the rate of its builder.
 
     Raises:
-        ValueError: nothing is found, or a file does not decode or is shorter than asked for.
+        ValueError: nothing is found, or a file does not decode, is silent or is shorter than asked
+            for.
     """
     if not rate > 0 or not scale > 0 or not start >= 0:
         raise ValueError("Expected a positive rate and scale and a start >= 0. "
@@ -73,6 +74,9 @@ def sounds(
             f"Received: one of {(shortest + skip) / rate:.3g} s"
         )
     cut = np.stack([wave[skip : skip + samples] for wave in waves])[..., None]
+    if np.ptp(cut) == 0:
+        raise ValueError("Expected a sound that is not silent. Received: one value for "
+                         f"{samples / rate:.3g} s")  # fmt: skip
     mean = round(float(cut.mean()), 6) if mean == "own" else float(mean)
     batch = min(batch or len(cut), len(cut))
     if subbands is None:
