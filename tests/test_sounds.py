@@ -63,7 +63,8 @@ def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
      ({"source": "a.wav", "start": 60.0}, "Expected sounds of at least"),
      ({"source": "a.wav", "rate": 0}, "positive rate"),
      ({"source": "empty.wav"}, "finite samples"), ({"source": "nan.wav"}, "finite samples"),
-     ({"source": "silent.wav"}, "not silent"), ({"source": "silent.wav", "subbands": 32}, "not silent"),
+     ({"source": "silent.wav"}, "not silent"),
+     ({"source": "silent.wav", "subbands": 32}, "not silent"),
      ({"source": np.full(9, 2.0)}, r"in \[-1, 1\]")],
 )  # fmt: skip
 def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, arguments, message):
