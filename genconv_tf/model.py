@@ -107,8 +107,11 @@ class GenerativeConvNet(keras.Model):
 
     @property
     def media_size(self):
-        """Lengths that the media of `size` have."""
-        return tuple(n * self.preprocessing.hop for n in self.size)
+        """Lengths of a sample of the training size."""
+        hop = self.preprocessing.hop
+        return tuple(
+            n * hop for n in (sizes.whole(self.levels, self.size) if hop > 1 else self.size)
+        )
 
     def call(self, x):
         """`score`, so that the model composes with others as any Keras model."""
@@ -247,8 +250,8 @@ class GenerativeConvNet(keras.Model):
         Args:
             num: number of samples.
             size: lengths of the media, one int or one per axis; the training size by default. On a
-                torus the samples tile seamlessly. A sound of subbands has whole frames, the last
-                of them complete.
+                torus the samples tile seamlessly. A sound of subbands is longer by what makes its
+                frames, and the strides of the layers over them, whole.
             seed: int. Sample i is the same whatever `num` is.
             steps: Langevin steps a level, 0 for the model's own.
 
@@ -290,7 +293,8 @@ class GenerativeConvNet(keras.Model):
     @tf.function(reduce_retracing=True)
     def sample_media(self, seeds, size, steps):
         """Fresh media from `seeds` (batch, 2), `size` (rank,) and `steps` (): all int32 tensors."""
-        positions = -(-size // self.preprocessing.hop)
+        hop = self.preprocessing.hop
+        positions = size if hop == 1 else sizes.whole(self.levels, -(-size // hop))
         return self.preprocessing.decode(
             pyramid.generate(self.levels, seeds, positions, self.channels, steps)
         )

@@ -2,6 +2,8 @@
 
 import math
 
+import tensorflow as tf
+
 
 def phases_of(levels, size):
     """Lengths of a window of data of `size` that lies at every phase of the coarsest grid.
@@ -12,14 +14,31 @@ def phases_of(levels, size):
     return tuple(n - f + 1 for n, f in zip(size, levels[0].factor))
 
 
+def units(levels):
+    """Lengths along each axis that the strides divide at every level of a torus; 1 without them."""
+    result = [1] * len(levels[0].factor)
+    for level in levels:
+        axes = zip(result, level.factor, level.network.total_strides(), level.network.torus)
+        result = [math.lcm(unit, f * s) if torus and s > 1 else unit for unit, f, s, torus in axes]
+    return result
+
+
+def whole(levels, size):
+    """`size`, ints or an int32 tensor, or the next larger one without a seam: where the strides do
+    not divide a torus, the last position of a layer sees more of the first than it should."""
+    unit = units(levels)
+    return (
+        -(-size // unit) * unit
+        if tf.is_tensor(size)
+        else tuple(-(-n // u) * u for n, u in zip(size, unit))
+    )
+
+
 def chain_size(levels, size):
     """Lengths of the chains that learn from data of `size`: whole at every level, on a torus at
     every layer too, and no larger than what the level learns from, so that they can start there."""
-    units = levels[0].factor
-    for level in levels:
-        axes = zip(units, level.factor, level.network.total_strides(), level.network.torus)
-        units = [math.lcm(unit, f * s) if torus else unit for unit, f, s, torus in axes]
-    return tuple(n // u * u or n for n, u in zip(phases_of(levels, size), units))
+    unit = [math.lcm(f, u) for f, u in zip(levels[0].factor, units(levels))]
+    return tuple(n // u * u or n for n, u in zip(phases_of(levels, size), unit))
 
 
 def least_size(levels):

@@ -260,3 +260,13 @@ def test_a_twin_has_the_weights_and_other_arguments(small):
 def test_a_finer_level_may_not_have_more_chains_than_start_it():
     with pytest.raises(ValueError, match="Received: \\[1, 2\\]"):
         Chains([(1, 8, 8, 3), (2, 16, 16, 3)])
+
+
+def test_a_torus_without_a_seam_has_whole_strides():
+    layers = [{"filters": 4, "kernel": 5}, {"filters": 4, "kernel": 3, "stride": 3}]
+    model = GenerativeConvNet(layers, levels=2, size=24, channels=1)
+    assert sizes.units(model.levels) == [6, 6]  # strides of 3 at 1/2 of the size
+    assert sizes.whole(model.levels, (24, 25)) == (24, 30)
+    np.testing.assert_array_equal(sizes.whole(model.levels, tf.constant([24, 25])), [24, 30])
+    plain = GenerativeConvNet(layers[:1], levels=2, size=24, channels=1)
+    assert sizes.whole(plain.levels, (24, 25)) == (24, 25)

@@ -101,10 +101,10 @@ def test_a_model_of_subbands_samples_recovers_and_exports(tmp_path):
     model.fit(data.repeat(), steps_per_epoch=2, verbose=0)
     wave = model.sample(2, size=1000, seed=3)
     assert wave.shape == (2, 1024, 1) and wave.dtype == np.float32 and np.isfinite(wave).all()
-    assert model.sample(1).shape[1] == model.media_size[0] == 342 * 32
+    assert model.sample(1).shape[1] == model.media_size[0] == 344 * 32
     model.export(tmp_path / "1")
     exported = ExportedModel(tmp_path / "1")
-    assert exported.metadata["size"] == [342 * 32]
+    assert exported.metadata["size"] == [344 * 32]
     np.testing.assert_allclose(exported.sample(2, size=1000, seed=3), wave, atol=1e-4)
     model.save_to_preset(tmp_path / "preset")
     again = gct.GenerativeConvNet.from_preset(tmp_path / "preset")
