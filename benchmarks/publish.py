@@ -1,13 +1,14 @@
 """Learn, judge and publish the presets that come with the package.
 
-    python benchmarks/publish.py [brick grass gravel] --runs DIR [--vgg FILE] [--set KEY=VALUE]
+    python benchmarks/publish.py [sound-rain ...] --runs DIR [--vgg FILE] [--set KEY=VALUE]
 
-For each of scikit-image's CC0 textures: `genconv train texture`, a SavedModel, figures of fresh
-samples from it, and the preset with its card under `saved_models/`. Then the index of checksums and
-the picture of the README. An interrupted training goes on where it stopped.
+For each: `genconv train`, a SavedModel, figures of fresh samples from it, and the preset with its
+card under `saved_models/`. Then the index of checksums, and, of all the textures, the picture of
+the README. An interrupted training goes on where it stopped.
 """
 
 import argparse
+import dataclasses
 import pathlib
 import shlex
 
@@ -15,71 +16,128 @@ import numpy as np
 from PIL import Image
 from textures import genconv
 
-from genconv_tf import GenerativeConvNet, evaluation, presets
+from genconv_tf import GenerativeConvNet, presets
+from genconv_tf.cli.evaluate import measure
 from genconv_tf.data.decode import read_image, write_image
 from genconv_tf.data.generated import texture
+from genconv_tf.data.sounds import sounds
+from genconv_tf.data.videos import videos
 from genconv_tf.export import ExportedModel
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "saved_models"
-SIZE = 256
-SOURCES = {
-    "brick": "skimage.data.brick, from Bricks25 of CC0Textures, scaled to 256x256",
-    "grass": "skimage.data.grass, from Grass 01 by linolafett on DeviantArt, scaled to 256x256",
-    "gravel": "skimage.data.gravel, from Gravel04 of CC0Textures, scaled to 256x256",
+SIZE = 256  # of the textures
+MOST = 5e6  # bytes of a SavedModel that is published beside its preset
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Recipe, source of the exemplar, and what the model is of."""
+
+    recipe: str
+    source: str
+    summary: str
+
+
+def _texture(name, source):
+    summary = f"A texture of {name}: fresh seamless samples of any size."
+    return Origin("texture", f"skimage.data.{name}, from {source}, scaled to 256x256", summary)
+
+
+ORIGINS = {
+    "texture-brick": _texture("brick", "Bricks25 of CC0Textures"),
+    "texture-grass": _texture("grass", "Grass 01 by linolafett on DeviantArt"),
+    "texture-gravel": _texture("gravel", "Gravel04 of CC0Textures"),
+    "sound-crackle": Origin(
+        "sound", "generated:crackle", "A crackling fire that goes on for ever."
+    ),
+    "sound-rain": Origin("sound", "generated:rain", "Rain on leaves that goes on for ever."),
+    "video-water": Origin(
+        "video", "generated:water", "The sea from above, of any size and length."
+    ),
+    "video-fire": Origin("video-fire", "generated:fire", "Flames, of any width and length."),
 }
 
 
 def publish(name, runs, vgg, changes):
-    exemplar_path, run = runs / f"{name}.png", runs / name
+    origin, run = ORIGINS[name], runs / name
     extra = [word for setting in changes for word in ("--set", setting)]
-    small = Image.fromarray(texture(name)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    write_image(exemplar_path, small.convert("RGB"))
+    source = origin.source if ":" in origin.source else photograph(name, runs)
     if not (run / "preset").is_dir():
         resume = ["--resume"] if (run / "run.json").is_file() else []
-        genconv("train", "texture", exemplar_path, "--output", run, *extra, *resume)
+        genconv("train", origin.recipe, source, "--output", run, *extra, *resume)
     model = GenerativeConvNet.from_preset(run)
-    folder = PUBLISHED / f"texture-{name}"
-    exported = runs / f"texture-{name}" / "1"
+    exported = runs / "saved_models" / name / "1"
     model.export(exported, replace=True)
-    samples = ExportedModel(exported).sample(4, size=SIZE, seed=1)
-    exemplar = read_image(exemplar_path)
-    figures = evaluation.evaluate(exemplar, list(samples), vgg)
+    samples = ExportedModel(exported).sample(4, seed=1)
+    exemplar, rate = exemplar_of(model, source), model.preprocessing.rate
+    figures = measure(exemplar, list(samples), vgg, rate)
+    folder = PUBLISHED / name
     model.save_to_preset(
         folder,
         replace=True,
         exemplar=exemplar,
         samples=samples,
-        summary=f"A texture of {name}: fresh seamless samples of any size.",
-        recipe="texture",
-        source=SOURCES[name],
+        summary=origin.summary,
+        recipe=origin.recipe,
+        source=origin.source,
         licence="CC0-1.0",
         command=shlex.join(["python", "benchmarks/publish.py", name, *extra]),
         figures=figures,
     )
-    model.export(folder / "1")
+    if sum(path.stat().st_size for path in exported.rglob("*") if path.is_file()) < MOST:
+        model.export(folder / "1")
     print(
         name, {key: round(value.get("ratio", value["value"]), 2) for key, value in figures.items()}
     )
-    wide = ExportedModel(folder / "1").sample(1, size=(SIZE, 2 * SIZE), seed=2)[0]
-    return np.concatenate([exemplar, np.full((SIZE, 8, 3), 255, np.uint8), wide], 1)
+
+
+def photograph(name, runs):
+    """The exemplar of a texture as a file."""
+    path = runs / f"{name}.png"
+    small = Image.fromarray(texture(name.removeprefix("texture-")))
+    write_image(path, small.resize((SIZE, SIZE), Image.Resampling.LANCZOS).convert("RGB"))
+    return path
+
+
+def exemplar_of(model, source):
+    """What the model learned from: an image, or so much of a generated sound or video."""
+    rate = model.preprocessing.rate
+    if model.rank == 2:
+        return read_image(source)
+    if model.rank == 1:
+        data = sounds(source, rate=rate)
+    else:
+        data = videos(source, frames=model.size[0], size=model.size[1:])
+    return data.preprocessing.decode(next(iter(data))[0]).numpy()
+
+
+def gallery(names):
+    """Exemplars of textures beside fresh samples twice as wide, of the published SavedModels."""
+    rows = []
+    for name in names:
+        wide = ExportedModel(PUBLISHED / name / "1").sample(1, size=(SIZE, 2 * SIZE), seed=2)[0]
+        gap = np.full((SIZE, 8, 3), 255, np.uint8)
+        rows.append(np.concatenate([read_image(PUBLISHED / name / "exemplar.png"), gap, wide], 1))
+    gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for row in rows for part in (row, gap)][:-1])
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("names", nargs="*", default=list(SOURCES))
+    options.add_argument("names", nargs="*", default=list(ORIGINS), choices=ORIGINS, metavar="NAME")
     options.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs" / "publish")
     options.add_argument("--vgg", help="VGG-19 filters (.npz) for the figures of the cards")
     options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options = options.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
-    rows = [publish(name, options.runs, options.vgg, options.set) for name in options.names]
+    for name in options.names:
+        publish(name, options.runs, options.vgg, options.set)
     presets.write_index(PUBLISHED)
-    if len(rows) == len(SOURCES):
-        gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)
+    textures = [name for name in ORIGINS if name.startswith("texture-")]
+    if set(textures) <= set(options.names):
         (ROOT / "docs" / "images").mkdir(parents=True, exist_ok=True)
-        page = np.concatenate([part for row in rows for part in (row, gap)][:-1])
-        write_image(ROOT / "docs" / "images" / "gallery.png", page)
+        write_image(ROOT / "docs" / "images" / "gallery.png", gallery(textures))
 
 
 if __name__ == "__main__":

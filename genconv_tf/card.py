@@ -4,7 +4,7 @@ import numpy as np
 
 from genconv_tf import sizes
 from genconv_tf.data.decode import write_image
-from genconv_tf.data.media import picture
+from genconv_tf.data.media import KINDS, picture, write_moving
 
 EXEMPLAR, SAMPLES = "exemplar.png", "samples.png"
 
@@ -29,16 +29,22 @@ def metadata(model, name, facts, hashes):
     }
 
 
-def write_pictures(folder, exemplar=None, samples=None):
-    """Write the pictures of a card; returns the names of the files."""
+def write_media(folder, exemplar=None, samples=None, rate=None):
+    """Write the pictures of a card, and of a sound or a video a sample; returns the files' names.
+
+    Args:
+        folder: of the card.
+        exemplar, samples: one medium and a batch.
+        rate: samples or frames a second.
+    """
     names = []
     if exemplar is not None:
         write_image(folder / EXEMPLAR, picture(exemplar))
         names.append(EXEMPLAR)
     if samples is not None:
         write_image(folder / SAMPLES, sheet(samples))
-        names.append(SAMPLES)
-    return names
+        names += [SAMPLES, write_moving(folder / "sample", np.asarray(samples[0]), rate)]
+    return [name for name in names if name]
 
 
 def sheet(media, columns=None, gap=4):
@@ -54,19 +60,22 @@ def sheet(media, columns=None, gap=4):
     return page
 
 
-def render(model, meta, pictures):
-    """The card itself, Markdown with front matter."""
+def render(model, meta, media):
+    """The card itself, Markdown with front matter, of the files that `write_media` wrote."""
     lines = ["---", "library_name: genconv_tf", f"license: {meta.get('licence', 'unknown')}"]
     lines += [
-        "tags: [energy-based-model, texture-synthesis, keras]",
+        f"tags: [energy-based-model, {KINDS[model.rank]}-synthesis, keras]",
         "---",
         "",
         f"# {meta['name']}",
     ]
     if meta.get("summary"):
         lines += ["", meta["summary"]]
-    if pictures:
-        lines += ["", *(f"![{p.removesuffix('.png')}]({p})" for p in pictures)]
+    if media:
+        marks = [
+            (f"{'!' * name.endswith('.png')}[{name.partition('.')[0]}]({name})") for name in media
+        ]
+        lines += ["", *marks]
     lines += ["", "```python", "import genconv_tf as gct", ""]
     lines += [f'model = gct.GenerativeConvNet.from_preset("{meta["name"]}")']
     lines += ["samples = model.sample(4, seed=7)", "```", ""]

@@ -23,18 +23,18 @@ def save(model, folder, replace=False, exemplar=None, samples=None, **facts):
 
     Args:
         folder: a new or empty folder, unless `replace`.
-        exemplar, samples: media for the card: one image, and a batch of fresh samples.
+        exemplar, samples: media for the card: one, and a batch of fresh samples.
         **facts: for metadata and card: `source`, `licence`, `recipe`, `figures`, `command`, …
     """
     with files.whole_folder(folder, replace) as partial:
         files.write_json(partial / CONFIG, _serialised(model))
         # Without an optimizer, whose state would treble the file and name the run.
         model.twin().save_weights(partial / WEIGHTS)
-        pictures = cards.write_pictures(partial, exemplar, samples)
-        hashes = {p: files.sha256(partial / p) for p in (CONFIG, WEIGHTS, *pictures)}
+        media = cards.write_media(partial, exemplar, samples, model.preprocessing.rate)
+        hashes = {p: files.sha256(partial / p) for p in (CONFIG, WEIGHTS, *media)}
         metadata = cards.metadata(model, pathlib.Path(folder).name, facts, hashes)
         files.write_json(partial / METADATA, metadata)
-        files.write_text(partial / CARD, cards.render(model, metadata, pictures))
+        files.write_text(partial / CARD, cards.render(model, metadata, media))
 
 
 def load(preset, kind):

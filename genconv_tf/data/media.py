@@ -25,12 +25,23 @@ def write(stem, media, rate=None):
         media: `(samples, 1)`, `(height, width, 3)` or `(frames, height, width, 3)`.
         rate: samples or frames a second; `None` for what is usual.
     """
-    stem, kind = pathlib.Path(stem), KINDS[media.ndim - 1]
-    if kind == "sound":
-        write_sound(stem.with_name(stem.name + ".wav"), media, round(rate or RATE))
-    elif kind == "video":
-        write_video(stem.with_name(stem.name + ".mp4"), media, *([rate] if rate else []))
+    write_moving(stem, media, rate)
+    stem = pathlib.Path(stem)
     write_image(stem.with_name(stem.name + ".png"), picture(media))
+
+
+def write_moving(stem, media, rate=None):
+    """Write what a picture cannot show, a sound (WAV) or a video (MP4); returns the file's name, or
+    `None` for an image. Arguments as for `write`."""
+    stem, kind = pathlib.Path(stem), KINDS[media.ndim - 1]
+    if kind == "image":
+        return None
+    path = stem.with_name(stem.name + (".wav" if kind == "sound" else ".mp4"))
+    if kind == "sound":
+        write_sound(path, media, round(rate or RATE))
+    else:
+        write_video(path, media, *([rate] if rate else []))
+    return path.name
 
 
 def picture(media):
