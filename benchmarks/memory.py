@@ -1,6 +1,6 @@
-"""Peak memory of a training and of a large sample, each in a process of its own.
+"""Peak memory of trainings and of large samples, each in a process of its own.
 
-python benchmarks/memory.py
+python benchmarks/memory.py [TASK ...]
 """
 
 import argparse
@@ -21,17 +21,44 @@ def training(recipe="texture-paper", updates=2):
     model.fit(images.repeat(), steps_per_epoch=updates, verbose=0)
 
 
+def video(recipe="video-temporal", updates=2):
+    """Three persistent chains of 50 frames of 224x224 through the net of the STG paper's second
+    experiment, whose second layer covers frames whole: 77 million weights."""
+    from genconv_tf import GenerativeConvNet, data
+
+    fire = data.videos("generated:fire", frames=50, size=224)
+    model = GenerativeConvNet.from_recipe(recipe, fire, **{"sampler.steps": 2})
+    model.fit(fire.repeat(), steps_per_epoch=updates, verbose=0)
+
+
 def sampling(preset="texture-gravel", size=2048):
+    """A canvas of 2048x2048."""
+    _sample(preset, (size, size))
+
+
+def long_sound(preset="sound-rain", seconds=600):
+    """Ten minutes of rain."""
+    _sample(preset, (seconds * 11025,))
+
+
+def long_video(preset="video-water", frames=640):
+    """Ten times the frames that were learned from."""
+    _sample(preset, (frames, 80, 80))
+
+
+def _sample(preset, size):
     from genconv_tf import GenerativeConvNet
 
     GenerativeConvNet.from_preset(preset).sample(1, size=size)
 
 
-TASKS = {"training": training, "sampling": sampling}
+TASKS = {"training": training, "video": video, "sampling": sampling, "long-sound": long_sound,
+         "long-video": long_video}  # fmt: skip
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("tasks", nargs="*", default=list(TASKS), choices=TASKS, metavar="TASK")
     options.add_argument("--one", choices=TASKS, help=argparse.SUPPRESS)
     options = options.parse_args()
     if options.one:
@@ -39,7 +66,7 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(f"{options.one}: {peak:.2f} GiB")
         return
-    for name in TASKS:
+    for name in options.tasks:
         subprocess.run([sys.executable, __file__, "--one", name], check=True)
 
 
