@@ -1,9 +1,11 @@
+import fractions
 import sys
+import wave
 
 import numpy as np
 import pytest
 
-from genconv_tf import data
+from genconv_tf import GenerativeConvNet, data
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.videos import read_video, write_video
 
@@ -105,7 +107,8 @@ def test_a_long_file_is_not_decoded_beyond_what_is_asked_for(tmp_path, clip, mon
     [({"source": "missing.mp4"}, "nothing there"), ({"source": "text.mp4"}, "whole video"),
      ({"source": "a.gif", "frames": 13}, "Expected 13 frames"), ({"source": "odd"}, "one size"),
      ({"source": "a.gif", "stride": 0}, "stride >= 1"),
-     ({"source": "a.gif", "frames": 0}, "frames >= 1"),
+     ({"source": "a.gif", "frames": 0}, "frames >= 1"), ({"source": "empty.mp4"}, "whole video"),
+     ({"source": "cut.mp4"}, "whole video"), ({"source": "sound.avi"}, "whole video"),
      ({"source": np.zeros((3, 4))}, "Expected \\(frames")],
 )  # fmt: skip
 def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, clip, arguments, message):
@@ -114,6 +117,12 @@ def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, clip, arguments, 
     write_video("odd", clip[:2])
     write_image("odd/9.png", clip[0, :16])
     (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    write_video("a.mp4", clip)
+    (tmp_path / "cut.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:-500])
+    with wave.open("sound.avi", "wb") as sound:  # a container without a video stream
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
     with pytest.raises(ValueError, match=message):
         data.videos(**arguments)
 
@@ -157,3 +166,28 @@ def test_principal_colours_of_a_grey_clip_are_one_channel():
     x = next(iter(dataset))
     assert x.shape == (1, 4, 12, 14, 1)
     np.testing.assert_array_equal(dataset.preprocessing.decode(x)[0], clip)
+
+
+def test_frames_of_a_variable_rate_are_all_taken_in_order(tmp_path, clip):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.height, stream.width = clip.shape[1:3]
+        stream.time_base = stream.codec_context.time_base = fractions.Fraction(1, 1000)
+        for frame, milliseconds in zip(clip, (0, 10, 200, 210, 700, 1500)):
+            one = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            one.pts, one.time_base = milliseconds, stream.time_base
+            container.mux(stream.encode(one))
+        container.mux(stream.encode())
+    decoded = read_video(tmp_path / "a.mp4")
+    assert decoded.shape == clip[:6].shape
+    assert np.abs(decoded.astype(int) - clip[:6]).mean() < 20  # half the colours
+    changes = np.abs(decoded[None].astype(int) - clip[:6, None]).mean((2, 3, 4))
+    np.testing.assert_array_equal(changes.argmin(1), range(6))
+
+
+def test_one_frame_is_too_short_for_a_recipe_of_videos(clip):
+    one = data.videos(clip[:1])
+    model = GenerativeConvNet.from_recipe("video", data=one)
+    with pytest.raises(ValueError, match="Expected data of at least"):
+        model.fit(one, verbose=0)
