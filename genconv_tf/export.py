@@ -96,7 +96,7 @@ class ExportedModel:
 
 def _endpoints(model):
     """(name, function, named inputs) of every signature; the first is also the default."""
-    lengths = [n if _is_fixed(model, axis) else None for axis, n in enumerate(model.size)]
+    lengths = [n if whole else None for n, whole in zip(model.size, sizes.covered(model.levels))]
     x = tf.TensorSpec([None, *lengths, model.channels], tf.float32, "x")
     channels = model.preprocessing.media_channels(model.channels)
     hop = model.preprocessing.hop
@@ -154,12 +154,3 @@ def _warm_up_requests(model):
         "steps": np.array(1, np.int32),
     }
     return [("sample", sample), ("serving_default", {"x": x})]
-
-
-def _is_fixed(model, axis):
-    """Whether a layer covers this axis whole, so that only the training size fits it."""
-    return any(
-        spec.kernels(model.rank)[axis] == "full"
-        for network in model.networks
-        for spec in network.specs
-    )

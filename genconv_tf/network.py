@@ -145,7 +145,7 @@ class ScoringNetwork(keras.layers.Layer):
         h, maps = tf.cast(x, self.compute_dtype), []
         for spec, kernel, bias in zip(self.specs, self.kernels, self.biases, strict=True):
             kernel, bias = (tf.cast(w.value, self.compute_dtype) for w in (kernel, bias))
-            edges = self._boundaries(spec, boundary)
+            edges = self.boundaries_of(spec, boundary)
             h = convolve(h, kernel, spec.strides(self.rank), edges, spec.padding)
             h = h + bias
             if spec.relu:
@@ -243,7 +243,7 @@ class ScoringNetwork(keras.layers.Layer):
             lengths,
             spec.kernels(self.rank),
             spec.strides(self.rank),
-            self._boundaries(spec, boundary),
+            self.boundaries_of(spec, boundary),
             strict=True,
         )
         return [
@@ -251,9 +251,9 @@ class ScoringNetwork(keras.layers.Layer):
             for n, k, s, edge in axes
         ]
 
-    def _boundaries(self, spec, boundary):
+    def boundaries_of(self, spec, boundary=None):
         """Along each axis; a kernel that covers the axis has nothing to wrap or to pad."""
-        each = _per_axis(boundary, self.rank, "boundary")
+        each = _per_axis(boundary or self.boundary, self.rank, "boundary")
         return tuple("valid" if k == "full" else b for k, b in zip(spec.kernels(self.rank), each))
 
 

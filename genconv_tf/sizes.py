@@ -9,9 +9,18 @@ def phases_of(levels, size):
     """Lengths of a window of data of `size` that lies at every phase of the coarsest grid.
 
     Where a coarse sample begins on the data is arbitrary: a level at 1/8 of an image has 64 images
-    to learn from, each as good as the next.
+    to learn from, each as good as the next. Along an axis that some layer covers whole there is
+    one phase alone: what lies where is what is learned.
     """
-    return tuple(n - f + 1 for n, f in zip(size, levels[0].factor))
+    axes = zip(size, levels[0].factor, covered(levels))
+    return tuple(n if whole else n - f + 1 for n, f, whole in axes)
+
+
+def covered(levels):
+    """Along which axes some layer covers the signal whole, so that only the training size fits."""
+    networks = [level.network for level in levels]
+    kernels = [spec.kernels(n.rank) for n in networks for spec in n.specs]
+    return tuple("full" in axis for axis in zip(*kernels))
 
 
 def units(levels):

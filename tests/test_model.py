@@ -270,3 +270,14 @@ def test_a_torus_without_a_seam_has_whole_strides():
     np.testing.assert_array_equal(sizes.whole(model.levels, tf.constant([24, 25])), [24, 30])
     plain = GenerativeConvNet(layers[:1], levels=2, size=24, channels=1)
     assert sizes.whole(plain.levels, (24, 25)) == (24, 25)
+
+
+def test_what_a_layer_covers_whole_has_one_phase():
+    layers = [{"filters": 4, "kernel": 3}, {"filters": 3, "kernel": [2, "full", "full"]}]
+    boundary = ["torus", "same", "same"]
+    model = GenerativeConvNet(layers, rank=3, levels=2, boundary=boundary, size=(8, 12, 16))
+    assert sizes.covered(model.levels) == (False, True, True)
+    assert sizes.phases_of(model.levels, (8, 12, 16)) == (7, 12, 16)
+    clip = np.random.default_rng(0).normal(size=(1, 12, 12, 16, 3)).astype(np.float32)
+    model.fit(clip, epochs=2, verbose=0)
+    assert model.sample(size=(20, 12, 16)).shape == (1, 20, 12, 16, 3)

@@ -1,0 +1,153 @@
+"""The piecewise Gaussian structure of the model (GCN section 4): pieces, deconvolution, modes.
+
+With rectified layers f is linear wherever the activation pattern δ stays the same: f(x) is
+a + ⟨x, B⟩ there (Theorem 1), and the density that of a Gaussian N(s²B, s²). x is encoded as δ by
+the bottom-up convolutions and decoded as s²B by the same filters, top down. Local modes of the
+density are decoded exactly, x = s²B (Proposition 2).
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from genconv_tf.convolution import convolve
+from genconv_tf.energy import energy, log_density_gradient
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """The linear piece of f that each x of a batch is in.
+
+    Attributes:
+        pattern: δ of every layer, bottom up, `(batch, *positions, filters)` bool (GCN eq. 13).
+        coefficients: B^(l) of the signal and of every layer's responses, bottom up (eq. 15): the
+            first is B itself, of the shape of x, the last all ones.
+        constant: a, `(batch,)`.
+    """
+
+    pattern: list
+    coefficients: list
+    constant: tf.Tensor
+
+    @property
+    def slope(self):
+        """B, of the shape of x."""
+        return self.coefficients[0]
+
+    def score(self, x):
+        """a + ⟨x, B⟩, `(batch,)`: f itself at every x of this pattern (eq. 17)."""
+        return self.constant + tf.reduce_sum(self.slope * x, range(1, x.shape.rank))
+
+
+def piece(network, x, boundary=None):
+    """The `Piece` of f that x is in.
+
+    Args:
+        network: a `ScoringNetwork` in float32.
+        x: `(batch, *spatial, channels)`.
+        boundary: as the network takes it.
+    """
+    maps = network.responses(x, boundary)
+    pattern = [m > 0 if spec.relu else tf.ones_like(m, bool)
+               for m, spec in zip(maps, network.specs)]  # fmt: skip
+    coefficients, constant = [tf.ones_like(maps[-1])], 0.0
+    for layer in reversed(range(len(maps))):
+        given = coefficients[0] * tf.cast(pattern[layer], x.dtype)
+        constant += tf.reduce_sum(given * network.biases[layer], range(1, x.shape.rank))
+        below = maps[layer - 1] if layer else x
+        coefficients.insert(0, deconvolve(network, layer, given, below, boundary))
+    return Piece(pattern, coefficients, constant)
+
+
+def deconvolve(network, layer, coefficients, below, boundary=None):
+    """Σ coefficients · basis functions: the top-down pass through one layer (GCN eq. 16).
+
+    Args:
+        network: a `ScoringNetwork`.
+        layer: its index, bottom up from 0.
+        coefficients: of that layer's filters at every position, B^(l)·δ^(l).
+        below: anything of the shape of what the layer is convolved with.
+        boundary: as the network takes it.
+
+    Returns:
+        The coefficients of the layer below, of the shape of `below`.
+    """
+    spec, kernel = network.specs[layer], network.kernels[layer]
+    edges = network.boundaries_of(spec, boundary)
+    origin = tf.zeros_like(below)
+    with tf.GradientTape() as tape:  # the adjoint of a linear map, at any point of it
+        tape.watch(origin)
+        image = convolve(origin, kernel, spec.strides(network.rank), edges, spec.padding)
+    return tape.gradient(image, origin, output_gradients=coefficients)
+
+
+def basis_functions(network, x, layer, boundary=None):
+    """What each filter of a layer adds to the reconstruction of x where it responds the most.
+
+    Args:
+        network: a `ScoringNetwork` in float32.
+        x: `(1, *spatial, channels)`, whose activation pattern turns the filters below on and off.
+        layer: index, bottom up from 0.
+        boundary: as the network takes it.
+
+    Returns:
+        `(filters, *spatial, channels)`: the response's derivative, zero beyond what it sees, and
+        everywhere for a filter that does not respond at all.
+    """
+    maps = network.responses(x, boundary)
+    filters = maps[layer].shape[-1]
+    flat = tf.reshape(maps[layer], [-1, filters])
+    # (filters, positions): the strongest position of each filter, for that filter alone.
+    strongest = tf.one_hot(tf.argmax(flat, 0), tf.shape(flat)[0]) * tf.cast(
+        tf.reduce_max(flat, 0) > 0, x.dtype)[:, None]  # fmt: skip
+    given = tf.reshape(
+        strongest[..., None] * tf.eye(filters)[:, None], [filters, *maps[layer].shape[1:]]
+    )
+    for below in reversed(range(layer + 1)):
+        image = maps[below - 1] if below else x
+        given = deconvolve(network, below, given, tf.repeat(image, filters, 0), boundary)
+        if below:
+            given *= tf.cast(image > 0, x.dtype)
+    return given
+
+
+def find_mode(network, reference, x, steps=1000, tolerance=1e-4):
+    """Descend the energy from x to a local mode of the density.
+
+    Within a piece the energy is ‖x - s²B‖²/2s², so that one whole step ends at its centre; the step
+    is halved where that leaves the piece for a higher energy, and doubled where it does not.
+
+    Args:
+        network, reference: f and a Gaussian q.
+        x: `(batch, *spatial, channels)`, where to start.
+        steps: at most.
+        tolerance: largest ‖x - s²B‖ / ‖x‖ that is called a mode.
+
+    Returns:
+        (x, residual): the modes and their ‖x - s²B‖ / ‖x‖, `(batch,)`. It is above `tolerance`
+        where the descent had too few steps, or ended at a crease: with several layers f may fall to
+        both sides of the border between two pieces, and a maximum of the density there is in
+        neither. With one layer f is convex, and every mode is inside a piece.
+    """
+    axes, variance = range(1, x.shape.rank), reference.std**2
+    column = [-1] + [1] * (x.shape.rank - 1)
+
+    def residual(x):
+        gap = variance * log_density_gradient(network, reference, x)
+        size = tf.sqrt(tf.reduce_sum(x * x, axes))
+        return gap, tf.sqrt(tf.reduce_sum(gap * gap, axes)) / tf.maximum(size, 1e-12)
+
+    def body(t, x, step):
+        gap, far = residual(x)
+        moved = x + tf.reshape(step, column) * gap
+        better = energy(network, reference, moved) <= energy(network, reference, x)
+        better = better & (far > tolerance)
+        x = tf.where(tf.reshape(better, column), moved, x)
+        return t + 1, x, tf.where(better, tf.minimum(2 * step, 1.0), step / 2)
+
+    def going_on(t, x, step):
+        return (t < steps) & tf.reduce_any((residual(x)[1] > tolerance) & (step > 1e-6))
+
+    descend = tf.function(lambda x: tf.while_loop(going_on, body, (0, x, tf.ones(len(x))))[1])
+    x = descend(x)
+    return x, residual(x)[1]
