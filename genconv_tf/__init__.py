@@ -19,6 +19,7 @@ _PLACES = {
     "data": None,
     "callbacks": None,
     "evaluation": None,
+    "structure": None,
     "recipes": None,
     "presets": None,
 }
