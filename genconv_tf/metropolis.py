@@ -1,0 +1,58 @@
+"""Metropolis-adjusted Langevin dynamics: the density itself, whatever the step size.
+
+Langevin dynamics of a finite step samples a density that is a little too wide: s²/(1 - e²/4s²)
+instead of s² for white noise. Taken as the proposal of a Metropolis-Hastings step (G. Roberts and
+R. Tweedie, "Exponential convergence of Langevin distributions and their discrete approximations",
+Bernoulli, 1996) it is exact, at the price of rejections where the step is too long.
+"""
+
+import tensorflow as tf
+
+from genconv_tf import noise
+
+
+def adjusted_langevin(log_density, x, seeds, steps, step_size):
+    """Run the chains `x` for a number of adjusted Langevin steps.
+
+    Args:
+        log_density: callable, `(batch, *spatial, channels)` to `(batch,)`, up to a constant.
+        x: `(batch, *spatial, channels)` float32, where the chains start.
+        seeds: `(batch, 2)` int32. Row i of the result depends on seed i alone.
+        steps: int or int32 scalar.
+        step_size: e, as of `langevin`.
+
+    Returns:
+        (x, acceptance): the chains after the last step, and which share of their steps each took,
+        `(batch,)`. About 0.57 is the most efficient in many dimensions; near 0 the chains stand.
+    """
+    shape, axes = tf.shape(x)[1:], tuple(range(1, x.shape.rank))
+    drift = 0.5 * step_size**2
+    uniforms = noise.fold(seeds, 1)
+
+    def value_and_gradient(x):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            value = log_density(x)
+        return value, tape.gradient(value, x)
+
+    def body(t, x, value, gradient, accepted):
+        z = noise.normal(seeds, shape, iteration=t)
+        proposed = x + drift * gradient + step_size * z
+        new_value, new_gradient = value_and_gradient(proposed)
+        # log q(x | proposed) - log q(proposed | x), of the Gaussians of one step either way.
+        back = (x - proposed - drift * new_gradient) / step_size
+        ratio = new_value - value + 0.5 * tf.reduce_sum(z * z - back * back, axes)
+        # A proposal where the density is not a number is never taken.
+        take = tf.math.log(noise.uniform(uniforms, [], iteration=t)) < ratio
+        column = tf.reshape(take, [-1] + [1] * len(axes))
+        return (
+            t + 1,
+            tf.ensure_shape(tf.where(column, proposed, x), x.shape),
+            tf.where(take, new_value, value),
+            tf.where(column, new_gradient, gradient),
+            accepted + tf.cast(take, tf.float32),
+        )
+
+    state = (0, x, *value_and_gradient(x), tf.zeros(tf.shape(x)[:1]))
+    _, x, _, _, accepted = tf.while_loop(lambda t, *_: t < steps, body, state)
+    return x, accepted / tf.cast(steps, tf.float32)

@@ -1,0 +1,88 @@
+"""log Z of a model, by annealed importance sampling (R. Neal, Statistics and Computing, 2001).
+
+Between q and p(x) = exp[f(x)] q(x) / Z lie the densities p_β ∝ exp[β f(x)] q(x). A chain that is
+led from β = 0 to 1 by steps that leave each p_β invariant has a weight whose mean is Z; one that is
+led back from a sample of p has a weight whose mean is 1 / Z. By Jensen's inequality the first
+estimate of log Z is too small in the mean and the second too large: together they enclose it.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf import noise
+from genconv_tf.metropolis import adjusted_langevin
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """An estimate of log Z.
+
+    Attributes:
+        value: log Z, where q is normalised: Z is the mean of exp f under q.
+        error: its standard error over chains. It says nothing of what no chain found.
+        effective: effective number of chains, (Σw)² / Σw²; near 1, one weight is all there is.
+        acceptance: mean share of Metropolis steps taken.
+    """
+
+    value: float
+    error: float
+    effective: float
+    acceptance: float
+
+
+def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, step_size=0.5, seed=0,
+                  samples=None):  # fmt: skip
+    """Estimate log Z of exp[f(x)] q(x), from q to p, or from samples of p back to q.
+
+    Args:
+        f: scoring function, `(batch, *spatial, channels)` to `(batch,)`.
+        reference: a Gaussian `Reference`.
+        shape: `(*spatial, channels)` of one signal.
+        chains: number of chains.
+        temperatures: number of densities between q and p.
+        steps: adjusted Langevin steps at each.
+        step_size: e, in units of the reference's standard deviation.
+        seed: int.
+        samples: `(chains, *shape)` of p for the reverse estimate; `None` for the forward one.
+
+    Returns:
+        An `Estimate`.
+    """
+    if reference.kind != "gaussian":
+        raise ValueError(f"Expected a Gaussian reference. Received: {reference.kind!r}")
+    reverse = samples is not None
+    seeds = noise.row_seeds(seed, len(samples) if reverse else chains)
+    if reverse:
+        x = tf.convert_to_tensor(samples, tf.float32)
+    else:
+        x = reference.std * noise.normal(seeds, shape, iteration=-1)
+    # Denser towards q, where the first grains of f change the most.
+    betas = tf.cast(np.linspace(0, 1, temperatures + 1) ** 2, tf.float32)
+    betas = betas[::-1] if reverse else betas
+    e = step_size * reference.std
+
+    @tf.function
+    def anneal(x):
+        def body(k, x, weight, accepted):
+            weight += (betas[k + 1] - betas[k]) * f(x)
+            moved, share = adjusted_langevin(
+                lambda x: betas[k + 1] * f(x) - reference.energy(x),
+                x,
+                noise.fold(seeds, k),
+                steps,
+                e,
+            )
+            return k + 1, tf.ensure_shape(moved, x.shape), weight, accepted + tf.reduce_mean(share)
+
+        state = (0, x, tf.zeros(len(seeds)), 0.0)
+        return tf.while_loop(lambda k, *_: k < temperatures, body, state)[2:]
+
+    weight, accepted = (value.numpy() for value in anneal(x))
+    scaled = np.exp(np.float64(weight) - weight.max())
+    value = float(np.log(scaled.mean()) + weight.max())
+    error = scaled.std(ddof=1) / scaled.mean() / np.sqrt(len(scaled))
+    effective = scaled.sum() ** 2 / np.square(scaled).sum()
+    return Estimate(-value if reverse else value, float(error), float(effective),
+                    float(accepted / temperatures))  # fmt: skip
