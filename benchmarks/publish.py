@@ -55,7 +55,7 @@ ORIGINS = {
     "video-water": Origin(
         "video", "generated:water", "The sea from above, of any size and length."
     ),
-    "video-fire": Origin("video-fire", "generated:fire", "Flames, of any width and length."),
+    "video-fire": Origin("video-scene", "generated:fire", "Flames that rise for ever."),
 }
 
 

@@ -87,7 +87,11 @@ def render(model, meta, media):
     sampler = {k: v for k, v in meta["sampler"].items() if v is not None}
     lines += [f"- sampling: {', '.join(f'{k} {v}' for k, v in sampler.items())}"]
     if meta.get("figures"):
-        lines += ["", "Fresh samples against the exemplar; a ratio of 1 is as good as another part of it.", ""]
+        lines += [
+            "",
+            "Fresh samples against the exemplar; a ratio of 1 is as good as another part of it.",
+            "",
+        ]
         lines += ["| measure | value | ratio |", "|---|---|---|"]
         for name, figure in meta["figures"].items():
             ratio = f"{figure['ratio']:.2f}" if "ratio" in figure else ""

@@ -5,6 +5,8 @@ Boundaries are a matter of padding, strides a matter of folding; what remains is
 ``valid`` convolution.
 """
 
+import math
+
 import tensorflow as tf
 
 BOUNDARIES = ("valid", "same", "torus")
@@ -40,12 +42,31 @@ def convolve(x, kernel, strides, boundary="valid", padding=0):
     torus = [b == "torus" for b in boundary]
     x = _zeros(x, [(0, 0) if t else w for w, t in zip(widths, torus)])
     x = wrap(x, [w if t else (0, 0) for w, t in zip(widths, torus)])
+    if tuple(x.shape[2:-1]) == size[1:] and len(size) > 1:
+        return _convolve_whole(x, kernel, strides[0])
     if max(strides) > 1 and x.shape[-1] < _FOLD_BELOW_CHANNELS:
         x, kernel = fold(x, kernel, strides)
         strides = (1,) * len(size)
     # Without the name of its format the eager gradient of a 3-D convolution fails (TF 2.21).
     form = ("NWC", "NHWC", "NDHWC")[len(size) - 1]
     return tf.nn.convolution(x, kernel, strides=strides, padding="VALID", data_format=form)
+
+
+def _convolve_whole(x, kernel, stride):
+    """A valid convolution whose kernel covers every axis but perhaps the first: products of
+    matrices, many times faster than a convolution that has one position along the other axes."""
+    taps, filters = kernel.shape[0], kernel.shape[-1]
+    size, rank = math.prod(kernel.shape[1:-1]), len(kernel.shape) - 2
+    batch, length = tf.shape(x)[0], _spatial(x)[0]
+    if x.shape[1] == taps:
+        taps, length, size = 1, 1, taps * size
+    frames, kernel = tf.reshape(x, [batch, length, size]), tf.reshape(kernel, [taps, size, filters])
+    count = (length - taps) // stride + 1
+    result = 0
+    for tap in range(taps):
+        seen = frames[:, tap : tap + (count - 1) * stride + 1 : stride]
+        result += tf.matmul(tf.reshape(seen, [-1, size]), kernel[tap])
+    return tf.reshape(result, [batch, count, *[1] * (rank - 1), filters])
 
 
 def fold(x, kernel, strides):
