@@ -191,3 +191,17 @@ def test_one_frame_is_too_short_for_a_recipe_of_videos(clip):
     model = GenerativeConvNet.from_recipe("video", data=one)
     with pytest.raises(ValueError, match="Expected data of at least"):
         model.fit(one, verbose=0)
+
+
+def test_the_mean_frame_is_what_does_not_move(tmp_path, clip):
+    dataset = data.videos(clip, mean="frame")
+    x = next(iter(dataset))
+    np.testing.assert_allclose(np.mean(x, axis=(0, 1)), 0, atol=0.06)  # rounded to a tenth
+    np.testing.assert_array_equal(dataset.preprocessing.decode(x)[0], clip)
+    low, high = dataset.preprocessing.bounds()
+    assert low.shape == (3,) and (low <= np.min(x, (0, 1, 2, 3))).all()
+    assert (high >= np.max(x, (0, 1, 2, 3))).all()
+    model = GenerativeConvNet([{"filters": 2, "kernel": [3, "full", "full"]}], rank=3, size=12,
+                              preprocessing=dataset.preprocessing)  # fmt: skip
+    again = GenerativeConvNet.from_config(model.get_config())
+    assert again.preprocessing.mean == dataset.preprocessing.mean

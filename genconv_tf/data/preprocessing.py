@@ -13,7 +13,8 @@ class Preprocessing:
     """media = mean + scale · x · basis, and its inverse, with rounding and clipping.
 
     Args:
-        mean: one number, or one per channel, in the units of the media.
+        mean: one number, one per channel, or one per position and channel, in the units of the
+            media.
         scale: units of the media per unit of x.
         basis: what one unit of each channel of x is in the channels of the media: `(channels of x,
             channels of the media)`; `None` for the channels of the media themselves.
@@ -57,7 +58,10 @@ class Preprocessing:
         if self.subbands is not None:
             return self.subbands.bounds()
         mean = np.asarray(self.mean, np.float32)
-        low, high = (self.low - mean) / self.scale, (self.high - mean) / self.scale
+        # One box for all positions, whose number differs from level to level.
+        places = tuple(range(mean.ndim - 1))
+        low = (self.low - mean.max(places)) / self.scale
+        high = (self.high - mean.min(places)) / self.scale
         if self.basis is None:
             return low, high
         inverse = self._inverse()

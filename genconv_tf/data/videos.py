@@ -48,8 +48,8 @@ def videos(
         batch: videos in a batch; `None` for all of them, and 1 for TFDS.
         crop: `"resize"` scales the shorter side to `size` and cuts the middle, `"none"` keeps
             frames as they are.
-        mean: `"colour"` subtracts the mean colour of the first video, `"none"` nothing, three
-            numbers themselves.
+        mean: `"colour"` subtracts the mean colour of the first video, `"frame"` its mean frame, so
+            that what does not move need not be learned, `"none"` nothing, three numbers themselves.
         colours: `"rgb"` or `"principal"`, as for images.
         split, feature: of a TFDS name.
         rate: frames a second of what is written back; `None` for that of the first file, or 25.
@@ -85,7 +85,9 @@ def videos(
         raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
     shape = (len(first), *(size or first.shape[1:3]), 3)
     preprocessing = Preprocessing(
-        mean=mean_colour(mean, [first]),
+        mean=_mean_frame(first, shape[1:3], crop)
+        if mean == "frame"
+        else mean_colour(mean, [first]),
         rate=rate or RATE,
         basis=principal_colours(colours, [first]),
     )
@@ -217,6 +219,12 @@ def _folder_of_frames(path, start, frames, stride):
     if odd is not None:
         raise ValueError(f"Expected frames of one size, {images[0].shape[:2]}. Received: {odd}")
     return np.stack(images)
+
+
+def _mean_frame(video, size, crop):
+    """The mean of the frames as they are learned: nested lists `(height, width, 3)`."""
+    mean = np.mean(to_size(video, size, crop), axis=0, dtype=np.float64)
+    return mean.round(1).tolist()
 
 
 def _decode(path, start, frames, stride):
