@@ -70,11 +70,16 @@ def test_a_folder_that_fails_half_way_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+SIZES = {1: (4096,), 2: (128, 128), 3: (16, 48, 48)}  # by rank
+
+
 @pytest.mark.parametrize("name", presets.names())
 def test_published_presets_are_whole_and_sample(name):
     model = GenerativeConvNet.from_preset(name)
-    media = model.sample(1, size=128, steps=2)
-    assert media.shape == (1, 128, 128, 3) and media.std() > 5
+    size, channels = SIZES[model.rank], 1 if model.rank == 1 else 3
+    media = model.sample(1, size=size, steps=2)
+    low, high = model.preprocessing.low, model.preprocessing.high
+    assert media.shape == (1, *size, channels) and media.std() > 0.005 * (high - low)
 
 
 @pytest.mark.parametrize("name", presets.names())
@@ -85,6 +90,7 @@ def test_published_saved_models_sample_as_their_presets(name):
     if not exported.is_dir():
         pytest.skip("its SavedModel is not shipped")
     preset = GenerativeConvNet.from_preset(name).twin(precision="float32")
-    expected = preset.sample(1, size=128, seed=3, steps=2)
-    received = ExportedModel(exported).sample(1, size=128, seed=3, steps=2)
-    assert np.abs(received.astype(int) - expected).max() <= 1
+    size = SIZES[preset.rank]
+    expected = preset.sample(1, size=size, seed=3, steps=2).astype(float)
+    received = ExportedModel(exported).sample(1, size=size, seed=3, steps=2)
+    assert np.abs(received - expected).max() <= (1 if preset.rank > 1 else 1e-3)
