@@ -58,7 +58,7 @@ TASKS = {"training": training, "video": video, "sampling": sampling, "long-sound
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("tasks", nargs="*", default=list(TASKS), choices=TASKS, metavar="TASK")
+    options.add_argument("tasks", nargs="*", default=[], choices=[*TASKS, []], metavar="TASK")
     options.add_argument("--one", choices=TASKS, help=argparse.SUPPRESS)
     options = options.parse_args()
     if options.one:
@@ -66,7 +66,7 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(f"{options.one}: {peak:.2f} GiB")
         return
-    for name in options.tasks:
+    for name in options.tasks or TASKS:
         subprocess.run([sys.executable, __file__, "--one", name], check=True)
 
 

@@ -125,17 +125,18 @@ def gallery(names):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("names", nargs="*", default=list(ORIGINS), choices=ORIGINS, metavar="NAME")
+    options.add_argument("names", nargs="*", default=[], choices=[*ORIGINS, []], metavar="NAME")
     options.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs" / "publish")
     options.add_argument("--vgg", help="VGG-19 filters (.npz) for the figures of the cards")
     options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options = options.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
-    for name in options.names:
+    names = options.names or list(ORIGINS)
+    for name in names:
         publish(name, options.runs, options.vgg, options.set)
     presets.write_index(PUBLISHED)
     textures = [name for name in ORIGINS if name.startswith("texture-")]
-    if set(textures) <= set(options.names):
+    if set(textures) <= set(names):
         (ROOT / "docs" / "images").mkdir(parents=True, exist_ok=True)
         write_image(ROOT / "docs" / "images" / "gallery.png", gallery(textures))
 
