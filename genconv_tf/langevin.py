@@ -15,7 +15,9 @@ def step(x, gradient, step_size, temperature, z):
         temperature: T of the density p^(1/T) under the same drift: the noise becomes e·√T.
         z: standard normal noise of the shape of `x`.
     """
-    return x + 0.5 * step_size**2 * gradient + step_size * temperature**0.5 * z
+    # Minus the negative noise: the graph optimiser (TF 2.21) makes a sum of three large tensors in a
+    # loop a temporary variable, which fails where the loop ends.
+    return x + 0.5 * step_size**2 * gradient - (-step_size * temperature**0.5) * z
 
 
 def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=None, bounds=None):
