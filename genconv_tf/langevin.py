@@ -15,8 +15,8 @@ def step(x, gradient, step_size, temperature, z):
         temperature: T of the density p^(1/T) under the same drift: the noise becomes e·√T.
         z: standard normal noise of the shape of `x`.
     """
-    # Minus the negative noise: the graph optimiser (TF 2.21) makes a sum of three large tensors in a
-    # loop a temporary variable, which fails where the loop ends.
+    # Minus the negative noise: the graph optimiser (TF 2.21) makes a sum of three large tensors in
+    # a loop a temporary variable, which fails where the loop ends.
     return x + 0.5 * step_size**2 * gradient - (-step_size * temperature**0.5) * z
 
 
