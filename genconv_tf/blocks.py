@@ -71,5 +71,4 @@ def _blocks(network, x, stride, blocks):
 
 def _stride(network):
     """Of the top positions along the first axis, and whether f is a torus there."""
-    full = any(spec.kernels(network.rank)[0] == "full" for spec in network.specs)
-    return network.total_strides()[0], network.torus[0] and not full
+    return network.total_strides()[0], network.torus[0] and not network.covered[0]

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from genconv_tf import sizes
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import KINDS, picture, write_moving
 
@@ -18,7 +17,7 @@ def metadata(model, name, facts, hashes):
         "channels": model.channels,
         "size": model.media_size,
         "receptive_field": model.finest.network.receptive_field(),
-        "least_size": tuple(model.preprocessing.hop * n for n in sizes.least_size(model.levels)),
+        "least_size": model.least_size,
         "weights": model.count_params(),
         "preprocessing": config["preprocessing"],
         "reference": config["reference"],

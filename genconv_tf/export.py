@@ -108,14 +108,13 @@ def _endpoints(model):
     steps = tf.TensorSpec([], tf.int32, "steps")
 
     finest = model.finest.network.least_size()
-    whole = tuple(hop * n for n in sizes.least_size(model.levels))
 
     def score(x):
         _check_size(tf.shape(x)[1:-1], finest)
         return {"score": model.score(x)}
 
     def sample(seed, size, steps):
-        _check_size(size, whole)
+        _check_size(size, model.least_size)
         return {"media": model.sample_media(seed, size, steps)}
 
     def go_on(x, seed, steps):
@@ -124,7 +123,9 @@ def _endpoints(model):
         return {"x": x, "media": model.preprocessing.decode(x)}
 
     def recover(media, mask, seed, steps):
-        _check_size(tf.shape(media)[1:-1], whole)
+        _check_size(tf.shape(media)[1:-1], model.least_size)
+        message = f"Expected whole frames of {hop} samples"
+        tf.debugging.assert_equal(tf.shape(media)[1:-1] % hop, 0, message)
         return {"media": model.recover_media(media, mask, seed, steps)}
 
     def reconstruct(x):

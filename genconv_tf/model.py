@@ -107,11 +107,14 @@ class GenerativeConvNet(keras.Model):
 
     @property
     def media_size(self):
-        """Lengths of a sample of the training size."""
+        """Lengths of a sample of the training size, in samples of the media."""
         hop = self.preprocessing.hop
-        return tuple(
-            n * hop for n in (sizes.whole(self.levels, self.size) if hop > 1 else self.size)
-        )
+        return tuple((hop * self._positions(hop * np.array(self.size))).tolist())
+
+    @property
+    def least_size(self):
+        """Lengths of the smallest sample, in samples of the media."""
+        return tuple(self.preprocessing.hop * n for n in sizes.least_size(self.levels))
 
     def call(self, x):
         """`score`, so that the model composes with others as any Keras model."""
@@ -264,7 +267,7 @@ class GenerativeConvNet(keras.Model):
             raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
         size = self.media_size if size is None else size
         size = (size,) * self.rank if isinstance(size, int) else tuple(size)
-        sizes.check_size(self.levels, size, self.preprocessing.hop)
+        sizes.check_size(self.least_size, size)
         seeds = noise.row_seeds(seed, num)
         return self.sample_media(seeds, tf.constant(size), tf.constant(steps)).numpy()
 
@@ -282,7 +285,7 @@ class GenerativeConvNet(keras.Model):
         if np.shape(media)[:-1] != np.shape(mask):
             raise ValueError(f"Expected a mask of {np.shape(media)[:-1]}. "
                              f"Received: {np.shape(mask)}")  # fmt: skip
-        sizes.check_size(self.levels, np.shape(mask)[1:], self.preprocessing.hop)
+        sizes.check_size(self.least_size, np.shape(mask)[1:])
         if any(n % self.preprocessing.hop for n in np.shape(mask)[1:]):
             raise ValueError(f"Expected whole frames of {self.preprocessing.hop} samples. "
                              f"Received: {np.shape(mask)[1:]}")  # fmt: skip
@@ -293,11 +296,8 @@ class GenerativeConvNet(keras.Model):
     @tf.function(reduce_retracing=True)
     def sample_media(self, seeds, size, steps):
         """Fresh media from `seeds` (batch, 2), `size` (rank,) and `steps` (): all int32 tensors."""
-        hop = self.preprocessing.hop
-        positions = size if hop == 1 else sizes.whole(self.levels, -(-size // hop))
-        return self.preprocessing.decode(
-            pyramid.generate(self.levels, seeds, positions, self.channels, steps)
-        )
+        x = pyramid.generate(self.levels, seeds, self._positions(size), self.channels, steps)
+        return self.preprocessing.decode(x)
 
     @tf.function(reduce_retracing=True)
     def continue_chain(self, x, seeds, steps):
@@ -373,6 +373,12 @@ class GenerativeConvNet(keras.Model):
         export.export(self, folder, **kwargs)
 
     # -- parts of the above ------------------------------------------------------------------
+
+    def _positions(self, size):
+        """Lengths of x for media of `size`, an array or a tensor. An image has the size that it is
+        asked for; of a sound of subbands frames and strides are whole, so that it has no seam."""
+        hop = self.preprocessing.hop
+        return size if hop == 1 else sizes.whole(self.levels, -(-size // hop))
 
     def _update_seeds(self, count):
         """Seeds of `count` rows that belong to this update and this replica alone."""

@@ -117,9 +117,7 @@ class ScoringNetwork(keras.layers.Layer):
 
     def call(self, x, boundary=None):
         boundary = boundary or self.boundary
-        if set(_per_axis(boundary, self.rank, "boundary")) == {"torus"} and self._wraps_once(
-            x.shape[1:-1]
-        ):
+        if self._wraps_once(x.shape[1:-1], boundary):
             x, boundary = wrap(x, self.reach()), "valid"
         top = self.responses(x, boundary)[-1]
         return tf.reduce_sum(tf.cast(top, self.variable_dtype), range(1, self.rank + 2))
@@ -128,6 +126,11 @@ class ScoringNetwork(keras.layers.Layer):
     def boundaries(self):
         """The boundary along each axis."""
         return _per_axis(self.boundary, self.rank, "boundary")
+
+    @property
+    def covered(self):
+        """Along which axes some layer covers the signal whole."""
+        return tuple(extent is None for extent in self.receptive_field())
 
     @property
     def torus(self):
@@ -165,10 +168,12 @@ class ScoringNetwork(keras.layers.Layer):
                 jump[axis] *= s
         return reach
 
-    def _wraps_once(self, lengths):
+    def _wraps_once(self, lengths, boundary):
         """Whether valid convolutions of the signal, wrapped once by all that is seen of it, give
         what wrapping the responses of every layer gives, at a fraction of its time."""
-        if any("full" in spec.kernels(self.rank) or spec.padding for spec in self.specs):
+        if set(_per_axis(boundary, self.rank, "boundary")) != {"torus"}:
+            return False
+        if any(self.covered) or any(spec.padding for spec in self.specs):
             return False
         # A length that the graph does not know is `least_size` at least.
         return all(

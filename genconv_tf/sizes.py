@@ -2,7 +2,7 @@
 
 import math
 
-import tensorflow as tf
+import numpy as np
 
 
 def phases_of(levels, size):
@@ -18,9 +18,7 @@ def phases_of(levels, size):
 
 def covered(levels):
     """Along which axes some layer covers the signal whole, so that only the training size fits."""
-    networks = [level.network for level in levels]
-    kernels = [spec.kernels(n.rank) for n in networks for spec in n.specs]
-    return tuple("full" in axis for axis in zip(*kernels))
+    return tuple(any(axis) for axis in zip(*(level.network.covered for level in levels)))
 
 
 def units(levels):
@@ -33,14 +31,10 @@ def units(levels):
 
 
 def whole(levels, size):
-    """`size`, ints or an int32 tensor, or the next larger one without a seam: where the strides do
+    """`size`, an int32 array or tensor, or the next larger one without a seam: where the strides do
     not divide a torus, the last position of a layer sees more of the first than it should."""
-    unit = units(levels)
-    return (
-        -(-size // unit) * unit
-        if tf.is_tensor(size)
-        else tuple(-(-n // u) * u for n, u in zip(size, unit))
-    )
+    unit = np.array(units(levels), np.int32)
+    return -(-size // unit) * unit
 
 
 def chain_size(levels, size):
@@ -56,10 +50,8 @@ def least_size(levels):
     return tuple(max(axis) for axis in zip(*each))
 
 
-def check_size(levels, size, hop=1):
-    """`size` if every level can be sampled at it, with `hop` of the media's samples a position; a
-    `ValueError` otherwise."""
-    least = tuple(hop * n for n in least_size(levels))
+def check_size(least, size):
+    """`size` if it is as long as `least` along every axis; a `ValueError` otherwise."""
     if len(size) != len(least) or any(n < 1 for n in size):
         raise ValueError(f"Expected {len(least)} positive lengths. Received: {tuple(size)}")
     if any(n < m for n, m in zip(size, least)):

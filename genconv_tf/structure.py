@@ -47,6 +47,8 @@ def piece(network, x, boundary=None):
         x: `(batch, *spatial, channels)`.
         boundary: as the network takes it.
     """
+    if network.compute_dtype != "float32":
+        raise ValueError(f"Expected a network in float32. Received: {network.compute_dtype}")
     maps = network.responses(x, boundary)
     pattern = [m > 0 if spec.relu else tf.ones_like(m, bool)
                for m, spec in zip(maps, network.specs)]  # fmt: skip
@@ -129,6 +131,8 @@ def find_mode(network, reference, x, steps=1000, tolerance=1e-4):
         both sides of the border between two pieces, and a maximum of the density there is in
         neither. With one layer f is convex, and every mode is inside a piece.
     """
+    if reference.kind != "gaussian":
+        raise ValueError(f"Expected a Gaussian reference. Received: {reference.kind!r}")
     axes, variance = range(1, x.shape.rank), reference.std**2
     column = [-1] + [1] * (x.shape.rank - 1)
 

@@ -130,3 +130,13 @@ def test_contrastive_divergence_learns_to_reconstruct():
             for grads in (divergence, reconstruction))  # fmt: skip
     a, b = np.concatenate(a), -np.concatenate(b)
     assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.99
+
+
+def test_structure_is_of_float32_and_modes_of_a_gaussian_reference():
+    layers = [{"filters": 2, "kernel": 3}]
+    network = ScoringNetwork(layers, 1, "torus", dtype="mixed_bfloat16")
+    network.build((None, 8, 1))
+    with pytest.raises(ValueError, match="network in float32"):
+        piece(network, tf.zeros((1, 8, 1)))
+    with pytest.raises(ValueError, match="Gaussian reference"):
+        find_mode(network, Reference("uniform"), tf.zeros((1, 8, 1)))

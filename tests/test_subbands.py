@@ -55,6 +55,25 @@ def test_loudness_is_gaussian_and_carriers_are_like_the_reference():
     assert np.square(carriers).mean() == pytest.approx(1, abs=1e-3)
 
 
+def test_the_reference_has_the_spectrum_of_the_recording():
+    # White carriers under the recording's loudness, in octaves by an estimate of its own: within two
+    # decibels of what the recording has. A little is lost, as a carrier does not know its loudness.
+    subbands, wave = fitted(32)
+    x = RNG.normal(size=(len(wave) // 32 * 4, subbands.channels)).astype(np.float32)
+    bands = subbands.channels - 32
+    x[:, :bands] = subbands.encode(wave).numpy()[:, :bands].repeat(4, 0)
+    power = []
+    for signal in (wave[:, 0], subbands.decode(x)[:, 0].numpy()):
+        frames = signal[: len(signal) // 512 * 512].reshape(-1, 512) * np.hanning(512)
+        mean = np.square(np.abs(np.fft.rfft(frames))).mean(0)
+        power.append(
+            [mean[a:b].mean() for a, b in [(8, 16), (16, 32), (32, 64), (64, 128), (128, 250)]]
+        )
+    recording, drawn = np.log(power)
+    np.testing.assert_allclose(drawn, recording, atol=0.2 * np.log(10))
+    assert np.ptp(recording) > 2  # it is far from white
+
+
 def test_a_sound_is_as_loud_as_x_says():
     subbands, _ = fitted(32)
     x = RNG.normal(size=(2, 40, subbands.channels)).astype(np.float32)
