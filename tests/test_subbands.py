@@ -56,8 +56,8 @@ def test_loudness_is_gaussian_and_carriers_are_like_the_reference():
 
 
 def test_the_reference_has_the_spectrum_of_the_recording():
-    # White carriers under the recording's loudness, in octaves by an estimate of its own: within two
-    # decibels of what the recording has. A little is lost, as a carrier does not know its loudness.
+    # White carriers under the recording's loudness, in octaves by an estimate of its own: within
+    # two decibels of the recording. Some is lost, as these carriers do not know their loudness.
     subbands, wave = fitted(32)
     x = RNG.normal(size=(len(wave) // 32 * 4, subbands.channels)).astype(np.float32)
     bands = subbands.channels - 32
