@@ -51,8 +51,10 @@ setup(
         "sound": ["librosa>=0.11", "soundfile>=0.13"],
         "video": ["av>=14"],
         "tfds": ["tensorflow-datasets>=4.9"],
+        "diagnostics": ["arviz-stats>=0.7"],
         "demo": ["scikit-image>=0.24"],
         "dev": [
+            "arviz-stats>=0.7",
             "av>=14",
             "dill",
             "importlib_resources",

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from genconv_tf.energy import score_gradient
+from genconv_tf.network import ScoringNetwork
 
 # Entries of the spatial axes, times the batch, above which a canvas is taken in blocks: four layers
 # of 64 responses to 2**18 pixels are a quarter of a gigabyte in float32.
@@ -17,7 +18,7 @@ def score_gradient_in_blocks(network, x, largest=LARGEST):
     a length that is no multiple of the strides), are taken whole.
 
     Args:
-        network: a `ScoringNetwork`.
+        network: a `ScoringNetwork`; of any other f the canvas is taken whole.
         x: `(batch, *spatial, channels)`.
         largest: entries of batch and spatial axes that one block may have.
     """
@@ -71,4 +72,6 @@ def _blocks(network, x, stride, blocks):
 
 def _stride(network):
     """Of the top positions along the first axis, and whether f is a torus there."""
+    if not isinstance(network, ScoringNetwork):
+        return 1, False
     return network.total_strides()[0], network.torus[0] and not network.covered[0]

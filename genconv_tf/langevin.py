@@ -38,7 +38,7 @@ def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=Non
         The chains after the last step.
     """
     start, shape = x, tf.shape(x)[1:]
-    step_size, temperature = _schedule(step_size, steps), _schedule(temperature, steps)
+    step_size, temperature = schedule(step_size, steps), schedule(temperature, steps)
 
     def body(t, x):
         z = noise.normal(seeds, shape, iteration=t)
@@ -52,8 +52,8 @@ def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=Non
     return tf.while_loop(lambda t, _: t < steps, body, (0, x))[1]
 
 
-def _schedule(value, steps):
-    """The value at step t: constant, or geometric between the two given ends."""
+def schedule(value, steps):
+    """`t ->` the value at step t: constant, or geometric between the two ends of a pair."""
     if not isinstance(value, (tuple, list)):
         return lambda t: value
     first, last = value

@@ -81,13 +81,14 @@ class GenerativeConvNet(keras.Model):
             "precision": precision,
             "seed": seed,
         }
+        resolved = resolve(precision, exact=self.sampler.adjusted)
         network = {
             "layers": layers,
             "rank": rank,
             "boundary": boundary,
             "weight_init": weight_init,
             "weight_scale": weight_scale,
-            "dtype": "mixed_bfloat16" if resolve(precision) == "bfloat16" else "float32",
+            "dtype": "mixed_bfloat16" if resolved == "bfloat16" else "float32",
         }
         bounds = self.preprocessing.bounds()
         self.levels = pyramid.make_levels(

@@ -11,10 +11,19 @@ PRECISIONS = ("float32", "bfloat16", "auto")
 _UNITS = {"avx512_bf16", "amx_bf16"}
 
 
-def resolve(precision):
-    """`"float32"` or `"bfloat16"`: what `precision` means on this machine."""
+def resolve(precision, exact=False):
+    """`"float32"` or `"bfloat16"`: what `precision` means on this machine.
+
+    Args:
+        precision: one of `PRECISIONS`.
+        exact: whether differences of f decide something, which bfloat16 has not the digits for.
+    """
     if precision not in PRECISIONS:
         raise ValueError(f"Expected a precision of {PRECISIONS}. Received: {precision!r}")
+    if exact:
+        if precision == "bfloat16":
+            raise ValueError("Expected adjusted steps in float32. Received: precision='bfloat16'")
+        return "float32"
     return _fastest() if precision == "auto" else precision
 
 

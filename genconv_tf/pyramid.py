@@ -13,6 +13,7 @@ from genconv_tf import noise
 from genconv_tf.blocks import score_gradient_in_blocks
 from genconv_tf.energy import Reference
 from genconv_tf.langevin import langevin
+from genconv_tf.metropolis import adjusted_langevin
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.resample import downsample, upsample
 
@@ -34,6 +35,8 @@ class Sampler:
         fresh_steps: Langevin steps of a sample that starts afresh, where they are not `steps`: a
             persistent chain takes a few of these between two updates and is as old as the learning.
         bounded: whether chains are kept where media can be, such as pixels in [0, 255].
+        adjusted: whether every step is followed by the accept-reject step of Metropolis-Hastings:
+            exact whatever the step size, and slow where few steps are taken.
     """
 
     start: str = "noise"
@@ -45,13 +48,16 @@ class Sampler:
     final_temperature: float | tuple | None = None
     fresh_steps: int | tuple | None = None
     bounded: bool = False
+    adjusted: bool = False
 
     def __post_init__(self):
         if self.start not in STARTS:
             raise ValueError(f"Expected a start of {STARTS}. Received: {self.start!r}")
+        if self.adjusted and self.bounded:
+            raise ValueError("Expected adjusted steps without bounds. Received: bounded=True")
         for field in dataclasses.fields(self):
             value, least = getattr(self, field.name), int(field.name.endswith("steps"))
-            if field.name in ("start", "bounded") or value is None:
+            if field.name in ("start", "bounded", "adjusted") or value is None:
                 continue
             if isinstance(value, list):
                 value = tuple(value)
@@ -70,7 +76,8 @@ class Level:
     """One level: a scoring function and how its density is sampled.
 
     Args:
-        network: f, a `ScoringNetwork`.
+        network: f, a `ScoringNetwork`, or any callable `(batch, *spatial, channels) -> (batch,)` for
+            the only level of a pyramid.
         reference: q, a `Reference`.
         factor: how many samples of the finest level one of this level stands for, per axis.
         sampler: a `Sampler` with one value for each setting.
@@ -87,9 +94,17 @@ class Level:
         """Lengths at this level of a signal of `size` at the finest."""
         return [-(-size[axis] // f) for axis, f in enumerate(self.factor)]
 
+    def score(self, x):
+        """f(x), `(batch,)`."""
+        return self.network(x)
+
     def gradient(self, x):
         """∂ log p / ∂x."""
         return score_gradient_in_blocks(self.network, x) - self.reference.pull(x)
+
+    def log_density(self, x):
+        """log p up to a constant, `(batch,)`."""
+        return self.score(x) - self.reference.energy(x)
 
     def start(self, seeds, size, channels, below=None):
         """Chains to start from: `(batch, *size, channels)`.
@@ -110,6 +125,10 @@ class Level:
     def langevin(self, x, seeds, steps=None, mask=None, fresh=False):
         """Run the chains `x`; `steps` of `None` or 0 are the level's own, of a `fresh` sample or of
         a chain that goes on."""
+        return self.advance(x, seeds, steps, mask, fresh)[0]
+
+    def advance(self, x, seeds, steps=None, mask=None, fresh=False):
+        """As `langevin`: the chains, and which share of their steps each took, `(batch,)`."""
         s = self.sampler
         own = s.fresh_steps or s.steps if fresh else s.steps
         if steps is None or isinstance(steps, int):
@@ -120,8 +139,12 @@ class Level:
         temperature = s.temperature
         if s.final_temperature is not None:
             temperature = (temperature, s.final_temperature)
+        if s.adjusted:
+            how = (x, seeds, steps, step_size, temperature, mask)
+            return adjusted_langevin(self.log_density, *how)
         bounds = self.bounds if s.bounded else None
-        return langevin(self.gradient, x, seeds, steps, step_size, temperature, mask, bounds)
+        x = langevin(self.gradient, x, seeds, steps, step_size, temperature, mask, bounds)
+        return x, tf.ones(tf.shape(x)[:1])
 
 
 def make_levels(count, factor, network, seed, reference, sampler, bounds):

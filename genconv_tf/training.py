@@ -73,23 +73,45 @@ def last_chains(output):
 
 
 def stages(config):
-    """The layers of each growth stage (Algorithm 1): one more at each, or all at once."""
+    """The layers of each growth stage (Algorithm 1): one more at each, or all at once.
+
+    A top layer that covers the signal whole stays the top of every stage, and the layers grow
+    under it (GCN section 7.2).
+    """
     layers = config["layers"]
     if not config["learning"].get("grow"):
         return [layers]
     if isinstance(layers[0], (tuple, list)):
-        deepest = max(len(own) for own in layers)
-        return [[own[: i + 1] for own in layers] for i in range(deepest)]
+        each = [_grown(own) for own in layers]
+        deepest = max(len(own) for own in each)
+        return [[own[min(i, len(own) - 1)] for own in each] for i in range(deepest)]
+    return _grown(layers)
+
+
+def _grown(layers):
+    """The layers of each growth stage of one level."""
+    if len(layers) > 1 and _is_whole(layers[-1]):
+        return [[*layers[: i + 1], layers[-1]] for i in range(len(layers) - 1)]
     return [layers[: i + 1] for i in range(len(layers))]
 
 
+def _is_whole(layer):
+    kernel = layer.get("kernel")
+    return kernel == "full" or isinstance(kernel, (tuple, list)) and set(kernel) == {"full"}
+
+
 def inherit(model, below):
-    """Copy the weights of the lower layers from the model of the stage below."""
+    """Copy the weights of the lower layers from the model of the stage below.
+
+    A top layer is made anew where another has come to be under it: what it covered is not there.
+    """
     for network, lower in zip(model.networks, below.networks, strict=True):
-        for pair in zip(network.kernels + network.biases, _padded(lower, len(network.specs))):
-            target, source = pair
-            if source is not None:
-                target.assign(source)
+        depth = len(lower.specs)
+        if depth < len(network.specs) and lower.specs[-1] != network.specs[depth - 1]:
+            depth -= 1
+        for target, source in zip(network.kernels[:depth] + network.biases[:depth],
+                                  lower.kernels[:depth] + lower.biases[:depth]):  # fmt: skip
+            target.assign(source)
 
 
 def _check_data(config, data):
@@ -171,9 +193,3 @@ def _log(path, done):
             writer.writerow([done + batch + 1, *(f"{value:.6g}" for value in logs.values())])
 
     return keras.callbacks.LambdaCallback(on_train_batch_end=write)
-
-
-def _padded(network, depth):
-    """Kernels then biases of `network`, each list padded with `None` to `depth`."""
-    missing = [None] * (depth - len(network.specs))
-    return [*network.kernels, *missing, *network.biases, *missing]

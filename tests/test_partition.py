@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf import noise
+from genconv_tf import GenerativeConvNet, noise, pyramid
 from genconv_tf.energy import Reference, energy
 from genconv_tf.metropolis import adjusted_langevin
 from genconv_tf.network import ScoringNetwork
@@ -38,6 +38,45 @@ def test_a_row_depends_on_its_own_seed_alone_and_an_endless_density_is_never_ent
     part, _ = adjusted_langevin(log_density, x[1:3], seeds[1:3], 20, 0.5)
     np.testing.assert_array_equal(whole[1:3], part)
     assert (whole.numpy() > 0).all() and np.abs(whole - x).max() > 0.1
+
+
+def test_adjusted_chains_given_what_is_held_and_at_another_temperature():
+    # Of a correlated Gaussian the free part given the held one is Gaussian again: its precision is
+    # the block of the precision, its mean the solution of a linear equation.
+    root = RNG.normal(size=(6, 6)) / 3
+    precision = tf.constant(root @ root.T + np.eye(6), tf.float32)
+    held, warmth, count = np.array([1.0, -2.0, 0.5]), 2.0, 4096
+    start = tf.tile(tf.constant([*held, 0, 0, 0], tf.float32)[None, :, None], [count, 1, 1])
+    mask = tf.constant([0, 0, 0, 1, 1, 1], tf.float32)[None, :, None]
+    loop = tf.function(lambda x: adjusted_langevin(
+        lambda x: -tf.einsum("bic,ij,bjc->b", x, precision, x) / 2,
+        x, noise.row_seeds(0, count), 80, (1.2, 0.6), warmth, mask))  # fmt: skip
+    x = loop(start)[0].numpy()[..., 0]
+    np.testing.assert_array_equal(x[:, :3], np.tile(held, (count, 1)).astype(np.float32))
+    a, b = precision.numpy()[3:, 3:], precision.numpy()[3:, :3]
+    covariance = warmth * np.linalg.inv(a)
+    error = 5 * np.sqrt(np.diag(covariance) / count)
+    np.testing.assert_array_less(abs(x[:, 3:].mean(0) + np.linalg.solve(a, b @ held)), error)
+    scale = np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    assert (abs(np.cov(x[:, 3:].T) - covariance) < 6 * scale * np.sqrt(2 / count)).all()
+
+
+def test_a_model_may_sample_with_adjusted_steps():
+    layers = [{"filters": 2, "kernel": 3}]
+    sampler = {"start_std": 3.0, "steps": 60, "step_size": 2.4}
+    kwargs = {"size": 8, "channels": 1, "weight_scale": 0.0, "reference": {"std": 3.0}}
+    variance = {}
+    for adjusted in (False, True):
+        model = GenerativeConvNet(layers, sampler={**sampler, "adjusted": adjusted}, **kwargs)
+        x = pyramid.generate(model.levels, noise.row_seeds(0, 512), (8, 8), 1).numpy()
+        variance[adjusted] = x.var()
+    error = 5 * 9 * np.sqrt(2 / (512 * 64))
+    assert abs(variance[True] - 9) < error
+    assert abs(variance[False] - 9 / (1 - 2.4**2 / 36)) < error
+    with pytest.raises(ValueError, match="adjusted steps without bounds"):
+        GenerativeConvNet(layers, sampler={"adjusted": True, "bounded": True}, **kwargs)
+    with pytest.raises(ValueError, match="adjusted steps in float32"):
+        GenerativeConvNet(layers, sampler={"adjusted": True}, precision="bfloat16", **kwargs)
 
 
 @pytest.mark.parametrize("s", [1.0, 2.0])

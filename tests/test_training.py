@@ -134,6 +134,24 @@ def test_a_stage_inherits_the_layers_below():
     np.testing.assert_array_equal(model.networks[0].kernels[0], below.networks[0].kernels[0])
 
 
+def test_layers_grow_under_a_top_that_covers_the_whole():
+    a, b = {"filters": 4, "kernel": 3}, {"filters": 3, "kernel": 3, "stride": 2}
+    top = {"filters": 1, "kernel": "full", "relu": False}
+    config = {"layers": [a, b, top], "learning": {"grow": True}, "size": 8, "boundary": "same"}
+    first, second = training.stages(config)
+    assert (first, second) == ([a, top], [a, b, top])
+    below = GenerativeConvNet(**{**config, "layers": first}, seed=5)
+    model = GenerativeConvNet(**config)
+    before = model.networks[0].kernels[1].numpy()
+    training.inherit(model, below)
+    np.testing.assert_array_equal(model.networks[0].kernels[0], below.networks[0].kernels[0])
+    # The second layer is new, and the top, which sees other responses, is made anew.
+    np.testing.assert_array_equal(model.networks[0].kernels[1], before)
+    assert model.networks[0].kernels[2].shape == (4, 4, 3, 1)
+    config["layers"] = [[a, top], [a, b, top]]  # a level each
+    assert training.stages(config) == [[[a, top], [a, top]], [[a, top], [a, b, top]]]
+
+
 def test_an_output_in_use_and_other_settings_are_refused(recipe, dataset, tmp_path):
     learn(recipe, dataset, tmp_path / "run", updates=1)
     with pytest.raises(ValueError, match="new or empty output folder"):

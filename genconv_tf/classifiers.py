@@ -1,0 +1,103 @@
+"""Generative models from classifiers and classifiers from generative models (GCN Proposition 1).
+
+A classifier P(c | x) ∝ exp[f_c(x) + b_c] one of whose categories is the reference distribution q
+gives every other category the density p(x | c) = exp[f_c(x)] q(x) / Z_c, and densities of that form
+with prior probabilities give back the classifier: b_c is log P(c) - log Z_c.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf.energy import Reference
+from genconv_tf.pyramid import Level, Sampler
+
+
+def from_classifier(classifier, category, base=0, reference=None, sampler=None):
+    """The density of one category of a classifier.
+
+    Args:
+        classifier: a Keras model, `(batch, *spatial, channels)` to logits `(batch, categories)`.
+        category: whose density.
+        base: the category that the reference distribution is; its logit is taken off.
+        reference: q, a `Reference`; white noise of standard deviation 1 by default.
+        sampler: how it is sampled, a `Sampler`; 30 Langevin steps of 0.3 by default.
+
+    Returns:
+        A `pyramid.Level`: `network(x)` is f(x), `(batch,)`; `gradient`, `log_density`, `langevin`;
+        `pyramid.generate([level], seeds, size, channels)` draws from it.
+
+    Raises:
+        ValueError: no such category, or probabilities instead of logits.
+    """
+    count = classifier.output_shape[-1]
+    for name, index in (("category", category), ("base", base)):
+        if not isinstance(index, int) or not 0 <= index < count:
+            raise ValueError(f"Expected a {name} of 0 to {count - 1}. Received: {index!r}")
+    if category == base:
+        raise ValueError(f"Expected a category other than the base. Received: {category}")
+    _check_logits(classifier)
+
+    def f(x):
+        logits = tf.cast(classifier(x), tf.float32)
+        return logits[:, category] - logits[:, base]
+
+    rank = len(classifier.input_shape) - 2
+    return Level(f, reference or Reference(), (1,) * rank, sampler or Sampler())
+
+
+def to_classifier(models, priors=None, log_partitions=None):
+    """The classifier that several generative models and the reference distribution make.
+
+    Args:
+        models: `GenerativeConvNet`s, of one reference, preprocessing and size.
+        priors: probabilities, that of the base category (the reference alone) first; all the same
+            by default. A category of probability 0 has a logit of -inf.
+        log_partitions: log Z of each model, as `log_partition` estimates them; 0 by default, which
+            is wrong, and says how much they matter.
+
+    Returns:
+        A Keras model, `(batch, *spatial, channels)` to logits `(batch, 1 + models)`:
+        f_c(x) - log Z_c + log P(c).
+    """
+    count = len(models) + 1
+    priors = np.full(count, 1 / count) if priors is None else np.asarray(priors, np.float64)
+    zs = [0.0] * len(models) if log_partitions is None else list(log_partitions)
+    if priors.shape != (count,) or (priors < 0).any() or abs(priors.sum() - 1) > 1e-6:
+        raise ValueError(f"Expected {count} probabilities that sum to 1, the base's first. "
+                         f"Received: {priors.tolist()}")  # fmt: skip
+    if len(zs) != len(models):
+        raise ValueError(f"Expected log Z of {len(models)} models. Received: {len(zs)}")
+    for part in ("reference", "preprocessing", "size", "channels"):
+        given = [getattr(model, part) for model in models]
+        if any(one != given[0] for one in given):
+            raise ValueError(f"Expected models of one {part}. Received: {given}")
+    with np.errstate(divide="ignore"):
+        offsets = np.log(priors) - np.array([0.0, *zs])
+    shape = (*models[0].size, models[0].channels)
+    return keras.Sequential([keras.Input(shape), CategoryScores(models, offsets.tolist())])
+
+
+class CategoryScores(keras.layers.Layer):
+    """f_c(x) of the reference (0) and of every model, and an offset each: `(batch, 1 + models)`."""
+
+    def __init__(self, models, offsets, **kwargs):
+        super().__init__(**kwargs)
+        self.models, self.offsets = list(models), offsets
+
+    def call(self, x):
+        scores = [tf.zeros(tf.shape(x)[:1]), *(model.score(x) for model in self.models)]
+        return tf.stack(scores, axis=-1) + tf.constant(self.offsets, tf.float32)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], len(self.offsets))
+
+
+def _check_logits(classifier):
+    """Refuse a classifier whose last layer says that it gives probabilities."""
+    last = classifier.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    softmax = isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid")
+    if softmax or activation == "log_softmax":
+        raise ValueError(f"Expected a classifier of logits, a last layer without activation. "
+                         f"Received: {activation or 'softmax'} in {last.name!r}")  # fmt: skip

@@ -1,0 +1,73 @@
+"""Detection of a pattern by its log-likelihood ratio to the background (FRAME section 7.1)."""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Detector:
+    """A pattern p and a background q, of which an image shows the first with probability α.
+
+    Attributes:
+        f: scoring function of the pattern, `(batch, *spatial, channels)` to `(batch,)`.
+        log_partition: log Z of it.
+        share: α, above 0 and below 1.
+    """
+
+    f: object
+    log_partition: float
+    share: float = 0.5
+
+    def __post_init__(self):
+        if not 0 < self.share < 1:
+            raise ValueError(f"Expected a share above 0 and below 1. Received: {self.share}")
+
+    @property
+    def threshold(self):
+        """f at which pattern and background are as probable: log Z + log((1 - α) / α)."""
+        return self.log_partition - math.log(self.share / (1 - self.share))
+
+    def log_ratio(self, x):
+        """log p(x) / q(x) = f(x) - log Z, `(batch,)` (FRAME eq. 18)."""
+        return self.f(x) - self.log_partition
+
+    def mixture_log_ratio(self, x):
+        """log [αp(x) + (1 - α)q(x)] / q(x), `(batch,)` (FRAME eq. 19)."""
+        return tf.nn.softplus(self.f(x) - self.threshold) + math.log(1 - self.share)
+
+    def probability(self, x):
+        """Of the pattern given x, `(batch,)`."""
+        return tf.sigmoid(self.f(x) - self.threshold)
+
+    def detect(self, image, size, stride=8, most=10, overlap=0.3):
+        """The places of an image whose window f takes for the pattern.
+
+        Args:
+            image: `(height, width, channels)` as f sees it.
+            size: (height, width) of a window.
+            stride: pixels between two windows.
+            most: detections at most.
+            overlap: largest intersection over union of two of them.
+
+        Returns:
+            (boxes, ratios): `(found, 4)` top, left, bottom, right in pixels, and f above the
+            threshold, `(found,)`, the strongest first.
+        """
+        if any(n < k for n, k in zip(image.shape, size)):
+            raise ValueError(f"Expected an image of at least {tuple(size)}. "
+                             f"Received: {tuple(image.shape[:2])}")  # fmt: skip
+        rows = tf.range(0, image.shape[0] - size[0] + 1, stride)
+        columns = tf.range(0, image.shape[1] - size[1] + 1, stride)
+        top, left = (tf.reshape(axis, [-1]) for axis in tf.meshgrid(rows, columns, indexing="ij"))
+
+        def ratio(corner):
+            window = tf.slice(image, [corner[0], corner[1], 0], [*size, -1])
+            return self.f(window[None])[0] - self.threshold
+
+        corners = tf.stack([top, left], -1)
+        ratios = tf.map_fn(ratio, corners, fn_output_signature=tf.float32)
+        boxes = tf.cast(tf.concat([corners, corners + list(size)], -1), tf.float32)
+        kept = tf.image.non_max_suppression(boxes, ratios, most, overlap, score_threshold=0.0)
+        return tf.gather(boxes, kept), tf.gather(ratios, kept)
