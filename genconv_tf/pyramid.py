@@ -76,8 +76,8 @@ class Level:
     """One level: a scoring function and how its density is sampled.
 
     Args:
-        network: f, a `ScoringNetwork`, or any callable `(batch, *spatial, channels) -> (batch,)` for
-            the only level of a pyramid.
+        network: f, a `ScoringNetwork`; of a pyramid of one level any callable
+            `(batch, *spatial, channels) -> (batch,)`.
         reference: q, a `Reference`.
         factor: how many samples of the finest level one of this level stands for, per axis.
         sampler: a `Sampler` with one value for each setting.

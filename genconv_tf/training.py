@@ -97,7 +97,7 @@ def _grown(layers):
 
 def _is_whole(layer):
     kernel = layer.get("kernel")
-    return kernel == "full" or isinstance(kernel, (tuple, list)) and set(kernel) == {"full"}
+    return kernel == "full" or (isinstance(kernel, (tuple, list)) and set(kernel) == {"full"})
 
 
 def inherit(model, below):

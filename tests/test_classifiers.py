@@ -73,7 +73,7 @@ def test_probabilities_are_refused(activation):
 
 def test_wrong_categories_priors_and_models_are_refused():
     classifier = linear_classifier(np.zeros((128, 3), np.float32))
-    with pytest.raises(ValueError, match="category of 0 to 2. Received: 3"):
+    with pytest.raises(ValueError, match=r"category of 0 to 2\. Received: 3"):
         from_classifier(classifier, 3)
     with pytest.raises(ValueError, match="other than the base"):
         from_classifier(classifier, 0)

@@ -80,7 +80,37 @@ def parser():
     one.add_argument("samples", nargs="+", metavar="SAMPLE")
     one.add_argument("--vgg", metavar="FILE", help="VGG-19 filters (.npz), or keras to download")
     one.add_argument("--json", metavar="FILE", help="write the figures there as well")
+
+    one = commands.add_parser("invert", help="an image from the features of one layer")
+    one.add_argument("image")
+    _add_features(one, steps=300)
+    change = one.add_mutually_exclusive_group()
+    change.add_argument("--filter", type=_at_least(0), metavar="K", help="all energy in map K")
+    change.add_argument("--random", action="store_true", help="a random share for each map")
+    change.add_argument("--style", metavar="FILE", help="the share that each map has there")
+
+    one.add_argument("--match", choices=["energy", "gram"], help="of --style, every layer up to L: "
+                     "descend that loss instead of moving energy")  # fmt: skip
+
+    one = commands.add_parser("atlas", help="a page with the texture of every filter of a layer")
+    one.add_argument("image", nargs="?", help="one that the filters respond to (default: noise)")
+    _add_features(one, steps=150)
     return root
+
+
+def _add_features(one, steps):
+    """What `invert` and `atlas` have in common."""
+    one.add_argument("--layer", required=True, metavar="L", help="such as block3_conv1")
+    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--network", default="vgg19",
+                     help="vgg16, vgg19, squeezenet or a .keras file (default: vgg19)")  # fmt: skip
+    one.add_argument("--weights", metavar="FILE", help="instead of those that Keras downloads")
+    one.add_argument("--pooling", default="average", choices=["average", "max"], help="of a VGG")
+    one.add_argument("--size", type=_at_least(1), metavar="N", help="of the long edge, in pixels")
+    one.add_argument("--steps", type=_at_least(1), default=steps, metavar="N",
+                     help=f"of the optimiser, at most (default: {steps})")  # fmt: skip
+    one.add_argument("--seed", type=int, default=0, metavar="K")
+    one.add_argument("--quiet", action="store_true", help="say nothing")
 
 
 def _add_learning(one, inputs):

@@ -1,0 +1,74 @@
+"""`genconv invert`: an image from the features of one layer, as they are or with energy moved."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf import inversion
+from genconv_tf.data.decode import read_image, write_image
+from genconv_tf.data.images import to_size
+from genconv_tf.features import features
+
+
+def run(options):
+    layer = load(options)
+    image = read(options.image, options.size)
+    style = None if options.style is None else read_style(options, layer)
+    if options.match is not None:
+        if style is None:
+            raise ValueError(f"Expected --style with --match {options.match}. Received none")
+        what, note = options.match, ""
+        statistic = {"energy": inversion.energies, "gram": inversion.gram}[options.match]
+        made = inversion.stylise(layer, image, style, statistic, steps=options.steps)
+    else:
+        code = layer(image[None])[0].numpy()
+        what, wanted = reallocated(options, layer, code, style)
+        made, errors = inversion.invert(
+            layer, wanted[None], image.shape[:2], options.steps, seed=options.seed
+        )
+        made, note = made[0], f"; relative error of its features {errors[0]:.3f}"
+    folder = pathlib.Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{what}_{options.layer}.png"
+    write_image(path, made)
+    if not options.quiet:
+        print(f"Wrote {path}{note}")
+
+
+def load(options):
+    """The layer that the options name."""
+    weights = options.weights or "keras"
+    return features(options.layer, options.network, weights, options.pooling)
+
+
+def read(path, size):
+    """An image with its long edge scaled to `size`, or at its own: `(height, width, 3)` float32."""
+    image = read_image(path)
+    if size is not None:
+        scale = size / max(image.shape[:2])
+        lengths = tuple(max(1, round(n * scale)) for n in image.shape[:2])
+        image = to_size(tf.constant(image), lengths).numpy()
+    return np.asarray(image, np.float32)
+
+
+def read_style(options, layer):
+    """The style image, which a filter must find room in."""
+    style, least = read(options.style, options.size), layer.receptive_field
+    if min(style.shape[:2]) < least:
+        height, width = style.shape[:2]
+        raise ValueError(f"Expected a style image of at least {least}x{least}, what a filter of "
+                         f"{options.layer} sees. Received: {height}x{width}")  # fmt: skip
+    return style
+
+
+def reallocated(options, layer, code, style):
+    """What is asked of a code, in a word, and the code with its energy moved so."""
+    if options.filter is not None:
+        moved = inversion.one_filter(code, options.filter, options.layer)
+        return f"filter_{options.filter}", moved
+    if options.random:
+        return f"random_{options.seed}", inversion.random_energies(code, seed=options.seed)
+    if style is not None:
+        return "style", inversion.energies_of(code, layer(style[None])[0].numpy())
+    return "plain", code

@@ -1,0 +1,144 @@
+"""Features of images: the responses of a layer of any Keras network, with weights of its own."""
+
+import dataclasses
+import difflib
+import functools
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf.squeezenet import squeezenet
+
+VGG = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
+NETWORKS = (*VGG, "squeezenet")
+POOLINGS = ("average", "max")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Features:
+    """Responses of one layer to RGB pixels.
+
+    Attributes:
+        network: Keras model, `(batch, height, width, 3)` to `(batch, *positions, filters)`.
+        preprocess: pixels in [0, 255] to what the network expects.
+        layer: its name.
+    """
+
+    network: keras.Model
+    preprocess: object
+    layer: str
+
+    def __call__(self, pixels):
+        """`(batch, height, width, 3)` in [0, 255] to `(batch, *positions, filters)`."""
+        # A tensor: Keras preprocesses an array in place.
+        return self.network(self.preprocess(tf.convert_to_tensor(pixels, tf.float32)))
+
+    @functools.cached_property
+    def _every_layer(self):
+        layers = [one for one in self.network.layers if one.weights]
+        return keras.Model(self.network.inputs, [one.output for one in layers])
+
+    def every_layer(self, pixels):
+        """As a call, but the responses of every layer with weights up to this one, as a list."""
+        codes = self._every_layer(self.preprocess(tf.convert_to_tensor(pixels, tf.float32)))
+        return codes if isinstance(codes, list) else [codes]
+
+    @property
+    def receptive_field(self):
+        """Pixels along each side that one response sees, at most: branches count as one path."""
+        extent = jump = 1
+        for layer in self.network.layers:
+            size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+            if size:
+                extent += (max(size) - 1) * jump
+                jump *= max(layer.strides)
+        return extent
+
+
+def features(layer, network="vgg19", weights="keras", pooling="average", preprocess=None):
+    """The features of a layer.
+
+    Args:
+        layer: name of a layer, such as `block3_conv1`.
+        network: `"vgg16"`, `"vgg19"`, `"squeezenet"`, a Keras model or the path of a `.keras` file.
+        weights: `"keras"` for those that Keras downloads, or a file: an .npz of VGG with
+            LAYER/kernel and LAYER/bias, which may end below the top, or Keras's own .h5. A network
+            that is a model or a `.keras` file has its own.
+        pooling: of a VGG: `"average"`, which lets gradients reach every pixel, or `"max"`.
+        preprocess: of a network of one's own, pixels in [0, 255] to what it expects; nothing by
+            default.
+
+    Raises:
+        ValueError: no such network, layer or weights.
+    """
+    if pooling not in POOLINGS:
+        raise ValueError(f"Expected pooling of {POOLINGS}. Received: {pooling!r}")
+    if isinstance(network, keras.Model):
+        model = network
+    elif network in VGG:
+        return _vgg(layer, VGG[network], weights, pooling)
+    elif network == "squeezenet":
+        if weights == "keras":
+            raise ValueError("Expected a weights file for squeezenet. Received none")
+        model, preprocess = squeezenet(weights), _caffe
+    elif pathlib.Path(network).suffix == ".keras" and pathlib.Path(network).is_file():
+        model = keras.saving.load_model(network)
+    else:
+        raise ValueError(f"Expected a network of {NETWORKS} or a .keras file. "
+                         f"Received: {network!r}")  # fmt: skip
+    _check_layer(layer, [one.name for one in model.layers])
+    part = keras.Model(model.inputs, model.get_layer(layer).output)
+    return Features(part, preprocess or (lambda pixels: pixels), layer)
+
+
+def _vgg(layer, make, weights, pooling):
+    """A VGG up to `layer`, for images of any size."""
+    whole = make(include_top=False, weights="imagenet" if weights == "keras" else None)
+    _check_layer(layer, [one.name for one in whole.layers])
+    image = x = keras.Input((None, None, 3))
+    for one in whole.layers[1:]:
+        if pooling == "average" and isinstance(one, keras.layers.MaxPooling2D):
+            one = keras.layers.AveragePooling2D(one.pool_size, one.strides, name=one.name)
+        x = one(x)
+        if one.name == layer:
+            break
+    network = keras.Model(image, x)
+    if weights != "keras":
+        _load(whole, network, weights)
+    return Features(network, _caffe, layer)
+
+
+def _load(whole, network, path):
+    """Set the weights of `network`, the lower layers of `whole`, from a file."""
+    if pathlib.Path(path).suffix == ".h5":
+        try:
+            whole.load_weights(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"Expected weights of {whole.name}. Received: {path} "
+                             f"({str(error).splitlines()[0]})") from None  # fmt: skip
+        return
+    try:
+        with np.load(path) as file:
+            for one in network.layers:
+                if one.weights:
+                    one.set_weights([file[f"{one.name}/kernel"], file[f"{one.name}/bias"]])
+    except KeyError:
+        raise ValueError(f"Expected weights of {one.name} in {path}. Received: "
+                         f"{', '.join(np.load(path).files)}") from None  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise ValueError(f"Expected an .npz of LAYER/kernel and LAYER/bias. Received: {path} "
+                         f"({error})") from None  # fmt: skip
+
+
+def _caffe(pixels):
+    """RGB to BGR, less ImageNet's mean: what VGG and SqueezeNet were trained with."""
+    return keras.applications.vgg19.preprocess_input(pixels, data_format="channels_last")
+
+
+def _check_layer(layer, names):
+    if layer not in names:
+        near = difflib.get_close_matches(str(layer), names, 1)
+        guess = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(f"Expected a layer of {', '.join(names[1:])}{guess}. Received: {layer!r}")

@@ -1,0 +1,188 @@
+"""Feature-map inversion: images whose features are given, or given and changed.
+
+Z. Xia, C. Zhu, Z. Wang, Q. Guo and Y. Liu, "Every filter extracts a specific texture in
+convolutional neural networks": a code C, the responses of a layer to an image, is inverted after
+its energy has been moved between the maps. All of it in one map shows the texture that one filter
+extracts; a random share for each map, or the shares of another image, change the style.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf import noise
+
+GREY, NOISE = 128.0, 10.0  # of the image that an inversion starts from
+CHECKED = 10  # steps between two looks at the relative change
+
+
+def invert(features, code, size, steps=300, tolerance=0.0, learning_rate=16.0, seed=0):
+    """Images whose features are `code`.
+
+    Args:
+        features: pixels to `(batch, *positions, filters)`, as `genconv_tf.features`.
+        code: `(batch, *positions, filters)`.
+        size: (height, width) of the images.
+        steps: of Adam, at most.
+        tolerance: stop where the errors fall by less than this fraction in ten steps; 0 for never.
+        learning_rate: of Adam at the first step, in grey levels; it falls to a hundredth.
+        seed: of the noise that the images start from.
+
+    Returns:
+        (images, errors): `(batch, height, width, 3)` uint8, and ‖Φ(x) - C‖ / ‖C‖ of what the
+        optimiser reached, `(batch,)`.
+    """
+    code = tf.convert_to_tensor(code, tf.float32)
+    start = noise_image(len(code), size, seed)
+    if features(start).shape != code.shape:
+        raise ValueError(f"Expected a code of {tuple(features(start).shape)} for images of {size}. "
+                         f"Received: {tuple(code.shape)}")  # fmt: skip
+
+    def loss(x):
+        return squared_error(features(x), code)
+
+    x = optimise(loss, start, steps, tolerance, learning_rate)
+    return to_pixels(x), tf.sqrt(loss(x)).numpy()
+
+
+def optimise(loss, start, steps=300, tolerance=0.0, learning_rate=16.0):
+    """Descend a loss of images; every image of a batch for itself.
+
+    Args:
+        loss: `(batch, height, width, 3)` in [0, 255] to `(batch,)`.
+        start: such images.
+        steps, tolerance, learning_rate: as of `invert`.
+
+    Returns:
+        The images, float32 in [0, 255].
+    """
+    x = tf.Variable(start)
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps, 0.01)
+    optimizer = keras.optimizers.Adam(rate)
+    optimizer.build([x])
+
+    @tf.function
+    def update():
+        for _ in tf.range(CHECKED):
+            with tf.GradientTape() as tape:
+                value = tf.reduce_sum(loss(x))
+            optimizer.apply([tape.gradient(value, x)], [x])
+            x.assign(tf.clip_by_value(x, 0.0, 255.0))
+        return value
+
+    last = np.inf
+    for _ in range(max(1, steps // CHECKED)):
+        value = float(update())
+        if not np.isfinite(value):
+            raise ValueError(f"Expected a loss that is finite. Received: {value}; lower the rate")
+        if tolerance and value > (1 - tolerance) * last:
+            break
+        last = value
+    return tf.convert_to_tensor(x)
+
+
+def stylise(features, content, style, statistic, weight=30.0, steps=300):
+    """An image with the code of `content` at a layer, and at every layer up to it the statistics of
+    another image.
+
+    Args:
+        features: a `Features`.
+        content, style: `(height, width, 3)` in [0, 255], of any two sizes.
+        statistic: `energies`, or `gram` for the loss of L. Gatys et al., "Image style transfer
+            using convolutional neural networks" (CVPR 2016).
+        weight: of the style beside the content; both are relative squared errors.
+        steps: of Adam.
+
+    Returns:
+        `(height, width, 3)` uint8.
+    """
+    wanted = [statistic(code) for code in features.every_layer(style[None])]
+    kept = features(content[None])
+
+    def loss(x):
+        codes = features.every_layer(x)
+        styles = [squared_error(statistic(code), own) for code, own in zip(codes, wanted)]
+        return squared_error(codes[-1], kept) + weight * tf.add_n(styles) / len(styles)
+
+    start = tf.convert_to_tensor(content[None], tf.float32)
+    return to_pixels(optimise(loss, start, steps))[0]
+
+
+def noise_image(count, size, seed):
+    """Weak noise on grey: `(count, *size, 3)`."""
+    uniform = noise.uniform(noise.row_seeds(seed, count), (*size, 3))
+    return GREY + NOISE * (2.0 * uniform - 1.0)
+
+
+def to_pixels(x):
+    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+
+
+def squared_error(code, wanted):
+    """‖C' - C‖² / ‖C‖², `(batch,)`."""
+    axes = range(1, wanted.shape.rank)
+    size = tf.reduce_sum(tf.square(wanted), axes)
+    return tf.reduce_sum(tf.square(code - wanted), axes) / size
+
+
+# -- statistics of a code ---------------------------------------------------------------------
+
+
+def energies(code):
+    """Mean response of every map: `(batch, filters)`."""
+    return tf.reduce_mean(code, range(1, len(code.shape) - 1))
+
+
+def gram(code):
+    """Mean products of the maps: `(batch, filters, filters)`."""
+    flat = tf.reshape(code, [tf.shape(code)[0], -1, code.shape[-1]])
+    count = tf.cast(tf.shape(flat)[1], flat.dtype)
+    return tf.matmul(flat, flat, transpose_a=True) / count
+
+
+# -- reallocations of energy, of one code `(*positions, filters)` ----------------------------
+
+
+def one_filter(code, index, layer="the layer"):
+    """All energy in map `index`: what the filter makes of the whole image.
+
+    Raises:
+        ValueError: no such filter, or one that is dead: it responds nowhere to the image.
+    """
+    code = np.asarray(code)
+    if not 0 <= index < code.shape[-1]:
+        raise ValueError(f"Expected a filter of {layer} of 0 to {code.shape[-1] - 1}. "
+                         f"Received: {index}")  # fmt: skip
+    if not code[..., index].any():
+        raise ValueError(f"Expected a filter that responds to the image. Received: filter {index} "
+                         f"of {layer}, which is dead there")  # fmt: skip
+    moved = np.zeros_like(code)
+    moved[..., index] = code.sum(-1)
+    return moved
+
+
+def random_energies(code, concentration=0.1, seed=0):
+    """The energy of all maps dealt out anew by a Dirichlet distribution; dead maps have none.
+
+    Args:
+        concentration: small, and a few maps have nearly all; large, and all have the same.
+    """
+    code = np.asarray(code)
+    given = code.reshape(-1, code.shape[-1]).mean(0)
+    alive = given > 0
+    shares = np.zeros_like(given)
+    shares[alive] = np.random.default_rng(seed).dirichlet(np.full(alive.sum(), concentration))
+    return _with_energies(code, given, shares * given.sum())
+
+
+def energies_of(code, style):
+    """Every map with the mean energy that it has in the code of a style image; what a map that is
+    dead here has there is lost."""
+    code, style = np.asarray(code), np.asarray(style)
+    means = (one.reshape(-1, one.shape[-1]).mean(0) for one in (code, style))
+    return _with_energies(code, *means)
+
+
+def _with_energies(code, given, wanted):
+    factor = np.divide(wanted, given, out=np.zeros_like(given), where=given > 0)
+    return (code * factor).astype(code.dtype)

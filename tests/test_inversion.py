@@ -1,0 +1,294 @@
+"""Features of a layer, their inversion and reallocation, and the atlas."""
+
+import json
+import pathlib
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from genconv_tf import atlas, inversion
+from genconv_tf.cli.main import main
+from genconv_tf.features import Features, features
+
+RNG = np.random.default_rng(0)
+REAL = pathlib.Path(__file__).parents[2] / "shared/data/weights"
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Two convolutions with pooling between them, and a third filter of the first that is dead."""
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Rescaling(1 / 128, -1, name="scaled")(image)
+    x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="low")(x)
+    y = keras.layers.AveragePooling2D(2, name="pool")(x)
+    y = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="high")(y)
+    model = keras.Model(image, y)
+    for name in ("low", "high"):
+        layer = model.get_layer(name)
+        kernel = RNG.normal(size=layer.kernel.shape) / np.sqrt(np.prod(layer.kernel.shape[:-1]) / 2)
+        layer.set_weights([kernel, 0.1 * RNG.normal(size=layer.bias.shape)])
+    kernel, bias = model.get_layer("low").get_weights()
+    kernel[..., 2], bias[2] = 0.0, -1.0
+    model.get_layer("low").set_weights([kernel, bias])
+    return model
+
+
+@pytest.fixture(scope="module")
+def saved(network, tmp_path_factory):
+    path = tmp_path_factory.mktemp("network") / "own.keras"
+    network.save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def image():
+    x = np.linspace(0, 3 * np.pi, 24)
+    shade = 128 + 60 * np.sin(x)[:, None, None] * np.cos([0.7, 1.0, 1.4] * x[:, None])[None]
+    return (shade + RNG.normal(size=(24, 24, 3))).astype(np.float32)
+
+
+def file_of(tmp_path, image, name="image.png"):
+    Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(tmp_path / name)
+    return str(tmp_path / name)
+
+
+def test_a_code_is_inverted(network, image):
+    layer = features("low", network)
+    code = layer(image[None])
+    before = image.copy()
+    made, errors = inversion.invert(layer, code, (24, 24), steps=400)
+    np.testing.assert_array_equal(image, before)
+    assert made.shape == (1, 24, 24, 3) and made.dtype == np.uint8
+    # Fifteen living filters of 27 numbers: the features tell every pixel.
+    assert errors[0] < 0.03 and np.abs(made[0] - image).mean() < 8
+    # The error is that of the image that was optimised, before it was rounded.
+    again = layer(made.astype(np.float32))
+    rounded = np.linalg.norm(again - code) / np.linalg.norm(code)
+    assert rounded == pytest.approx(errors[0], abs=0.02)
+
+
+def test_inversions_of_a_batch_are_each_its_own_and_repeat(network, image):
+    layer = features("high", network)
+    codes = tf.concat([layer(image[None]), layer(image[None, ::-1])], 0)
+    both, _ = inversion.invert(layer, codes, (24, 24), steps=20)
+    one, _ = inversion.invert(layer, codes[:1], (24, 24), steps=20)
+    again, _ = inversion.invert(layer, codes, (24, 24), steps=20)
+    assert np.abs(both[0].astype(int) - one[0]).max() <= 1  # but for rounding
+    np.testing.assert_array_equal(both, again)
+
+
+def test_energy_is_moved_and_none_is_lost(network, image):
+    code = features("low", network)(image[None])[0].numpy()
+    moved = inversion.one_filter(code, 4)
+    np.testing.assert_allclose(moved[..., 4], code.sum(-1), rtol=1e-5)
+    assert not np.delete(moved, 4, -1).any()
+    dealt = inversion.random_energies(code, 1.0, seed=3)
+    assert dealt.sum() == pytest.approx(code.sum(), rel=1e-4) and not dealt[..., 2].any()
+    # Every map keeps its pattern.
+    for k in np.flatnonzero(code.any((0, 1)) & (dealt.mean((0, 1)) > 1e-3)):
+        assert np.corrcoef(dealt[..., k].ravel(), code[..., k].ravel())[0, 1] > 0.9999
+    assert np.abs(dealt - inversion.random_energies(code, 1.0, seed=4)).max() > 0.1
+    style = np.roll(code, 1, -1)[:10] * 2
+    shared = inversion.energies_of(code, style)
+    wanted = style.mean((0, 1)) * (code.mean((0, 1)) > 0)
+    np.testing.assert_allclose(shared.mean((0, 1)), wanted, rtol=1e-4)
+
+
+def test_shares_of_a_dirichlet_distribution(network, image):
+    code = np.ones((4, 4, 5), np.float32)
+    shares = [inversion.random_energies(code, 2.0, seed).mean((0, 1)) / 5 for seed in range(2000)]
+    mean, variance = np.mean(shares, 0), np.var(shares, 0)
+    exact = 0.2 * 0.8 / 11  # of Dirichlet(2, 2, 2, 2, 2)
+    np.testing.assert_allclose(mean, 0.2, atol=5 * np.sqrt(exact / 2000))
+    np.testing.assert_allclose(variance, exact, rtol=0.2)
+
+
+def test_a_dead_filter_and_none_are_named(network, image):
+    code = features("low", network)(image[None])[0].numpy()
+    with pytest.raises(ValueError, match="filter 2 of low, which is dead"):
+        inversion.one_filter(code, 2, "low")
+    with pytest.raises(ValueError, match=r"of low of 0 to 15\. Received: 16"):
+        inversion.one_filter(code, 16, "low")
+
+
+def test_a_style_is_matched_by_either_statistic(network, image):
+    layer = features("high", network)
+    style = np.clip(RNG.normal(170, 60, (32, 32, 3)), 0, 255).astype(np.float32)
+    for statistic in (inversion.energies, inversion.gram):
+        wanted = [statistic(c) for c in layer.every_layer(style[None])]
+        assert len(wanted) == 2
+
+        def error(x, statistic=statistic, wanted=wanted):
+            codes = layer.every_layer(x[None])
+            return sum(float(inversion.squared_error(statistic(c), w)[0])
+                       for c, w in zip(codes, wanted))  # fmt: skip
+
+        made = inversion.stylise(layer, image, style, statistic, steps=60)
+        assert error(made.astype(np.float32)) < 0.2 * error(image)
+
+
+def test_gram_and_energies_against_numpy():
+    code = RNG.normal(size=(2, 5, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(inversion.energies(code), code.mean((1, 2)), rtol=1e-4, atol=1e-6)
+    flat = code.reshape(2, 20, 3)
+    exact = np.einsum("bpi,bpj->bij", flat, flat) / 20
+    np.testing.assert_allclose(inversion.gram(code), exact, rtol=1e-4, atol=1e-6)
+
+
+def test_receptive_fields(network):
+    assert features("low", network).receptive_field == 3
+    # 3, then 4 by the pooling, then 8 by a kernel of 3 with steps of 2.
+    assert features("high", network).receptive_field == 8
+
+
+def test_a_vgg_of_a_file_pools_by_averages_and_may_end_below_the_top(tmp_path):
+    arrays = {}
+    for name, shape in {"block1_conv1": (3, 3, 3, 64), "block1_conv2": (3, 3, 64, 64),
+                        "block2_conv1": (3, 3, 64, 128)}.items():  # fmt: skip
+        arrays[f"{name}/kernel"] = RNG.normal(size=shape).astype(np.float32) * 0.05
+        arrays[f"{name}/bias"] = np.zeros(shape[-1], np.float32)
+    path = tmp_path / "vgg.npz"
+    np.savez(path, **arrays)
+    x = RNG.uniform(0, 255, (1, 12, 16, 3)).astype(np.float32)
+    h = x[..., ::-1] - np.float32([103.939, 116.779, 123.68])
+    for name in ("block1_conv1", "block1_conv2"):
+        h = tf.nn.relu(tf.nn.conv2d(h, arrays[f"{name}/kernel"], 1, "SAME"))
+    h = tf.nn.avg_pool2d(h, 2, 2, "VALID")
+    h = tf.nn.relu(tf.nn.conv2d(h, arrays["block2_conv1/kernel"], 1, "SAME"))
+    np.testing.assert_allclose(features("block2_conv1", weights=path)(x), h, rtol=1e-3, atol=1e-2)
+    with pytest.raises(ValueError, match="weights of block2_conv2 in"):
+        features("block3_conv1", weights=path)
+
+
+def test_a_squeezenet_of_a_file_in_the_order_of_its_layers(tmp_path):
+    from genconv_tf.squeezenet import _FIRES
+
+    path = tmp_path / "squeeze.h5"
+    with h5py.File(path, "w") as file:
+
+        def layer(name, shape):
+            file[f"{name}/{name}_b"] = np.full(shape[-1], 0.01, np.float32)
+            kernel = RNG.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1]))
+            file[f"{name}/uniform"] = kernel.astype(np.float32)
+
+        layer("conv1", (3, 3, 3, 64))
+        channels = 64
+        for fire, (squeeze, expand) in _FIRES.items():
+            layer(f"fire{fire}/squeeze1x1", (1, 1, channels, squeeze))
+            for k in (1, 3):
+                layer(f"fire{fire}/expand{k}x{k}", (k, k, squeeze, expand))
+            channels = 2 * expand
+    x = RNG.uniform(0, 255, (1, 67, 67, 3)).astype(np.float32)
+    low = features("fire2_squeeze1x1", "squeezenet", path)
+    with h5py.File(path) as file:
+        h = x[..., ::-1] - np.float32([103.939, 116.779, 123.68])
+        h = tf.nn.relu(tf.nn.conv2d(h, file["conv1/uniform"][()], 2, "VALID") + 0.01)
+        h = tf.nn.max_pool2d(h, 3, 2, "VALID")
+        h = tf.nn.relu(tf.nn.conv2d(h, file["fire2/squeeze1x1/uniform"][()], 1, "SAME") + 0.01)
+    np.testing.assert_allclose(low(x), h, rtol=1e-3, atol=1e-2)
+    assert features("fire9_concat", "squeezenet", path)(x).shape == (1, 3, 3, 512)
+    with pytest.raises(ValueError, match="weights of SqueezeNet"):
+        features("conv1", "squeezenet", tmp_path / "none.h5")
+
+
+def test_what_there_is_none_of_is_named(network, tmp_path):
+    with pytest.raises(ValueError, match=r"did you mean high\?.*Received: 'hgih'"):
+        features("hgih", network)
+    with pytest.raises(ValueError, match="Expected a network of"):
+        features("low", "vgg99")
+    with pytest.raises(ValueError, match="weights file for squeezenet"):
+        features("conv1", "squeezenet")
+    (tmp_path / "text.npz").write_text("none")
+    with pytest.raises(ValueError, match=r"Expected an \.npz"):
+        features("block1_conv1", weights=tmp_path / "text.npz")
+    layer = features("high", network)
+    with pytest.raises(ValueError, match="Expected a code of"):
+        inversion.invert(layer, layer(np.zeros((1, 24, 24, 3))), (48, 48))
+
+
+@pytest.mark.parametrize(
+    "change, name",
+    [([], "plain_low"), (["--filter", "1"], "filter_1_low"), (["--random"], "random_0_low"),
+     (["--style", "STYLE"], "style_low"),
+     (["--style", "STYLE", "--match", "gram"], "gram_low")],
+)  # fmt: skip
+def test_invert_writes_a_picture(saved, image, tmp_path, change, name, capsys):
+    path, style = file_of(tmp_path, image), file_of(tmp_path, 255 - image, "style.png")
+    change = [style if word == "STYLE" else word for word in change]
+    words = ["invert", path, "--layer", "low", "--network", saved, "--steps", "10", *change]
+    assert main([*words, "--output", str(tmp_path / "out")]) == 0
+    assert f"Wrote {tmp_path}/out/{name}.png" in capsys.readouterr().out
+    with Image.open(tmp_path / "out" / f"{name}.png") as made:
+        assert made.size == (24, 24) and np.ptp(np.asarray(made)) > 10
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--layer", "lov"], "did you mean low?"),
+        (["--layer", "low", "--filter", "2"], "filter 2 of low, which is dead there"),
+        (["--layer", "high", "--style", "SMALL"], "a style image of at least 8x8"),
+        (["--layer", "low", "--match", "gram"], "Expected --style with --match gram"),
+        (["--layer", "low", "--filter", "1", "--random"], "not allowed with"),
+    ],
+)
+def test_what_cannot_be_inverted_is_said_in_one_line(
+    saved, image, tmp_path, words, message, capsys
+):
+    path, small = file_of(tmp_path, image), file_of(tmp_path, image[:6, :6], "small.png")
+    words = [small if word == "SMALL" else word for word in words]
+    words = ["invert", path, "--network", saved, "--output", str(tmp_path / "out"), *words]
+    try:
+        code = main(words)
+    except SystemExit as exit:
+        code = exit.code
+    said = capsys.readouterr().err
+    assert code == 2 and message in said and said.count("\n") == 1
+
+
+def test_an_atlas_has_every_living_filter(saved, tmp_path, capsys):
+    words = ["atlas", "--layer", "low", "--network", saved, "--steps", "20", "--size", "32"]
+    assert main([*words, "--output", str(tmp_path / "page")]) == 0
+    folder = tmp_path / "page"
+    assert sorted(p.name for p in folder.glob("0*.png")) == [
+        f"{k:04d}.png" for k in range(16) if k != 2]  # fmt: skip
+    assert "15 of 16 filters" in capsys.readouterr().out
+    page = (folder / "index.html").read_text()
+    assert page.count("<img") == 15 and "http" not in page
+    figures = json.loads((folder / "figures.json").read_text())
+    assert (figures["layer"], figures["filters"], figures["shown"]) == ("low", 16, 15)
+    with Image.open(folder / "sheet.png") as sheet:
+        assert sheet.size == (15 * 36, 48)
+
+
+def test_an_atlas_in_batches_is_the_atlas(network, image):
+    layer = features("high", network)
+    made = atlas.textures(layer, image, steps=10, batch=3)
+    whole = atlas.textures(layer, image, steps=10, batch=8)
+    assert list(made) == list(whole)
+
+
+def test_colours_and_structures_are_counted():
+    grey = np.repeat(RNG.integers(0, 255, (64, 64, 1)), 3, -1).astype(np.uint8)
+    assert atlas.colours(grey) == pytest.approx(1.0)
+    halves = np.zeros((64, 64, 3), np.uint8)
+    halves[:32, :, 0], halves[32:, :, 2] = 200, 200
+    assert atlas.colours(halves) == pytest.approx(2.0)
+    wave = 128 + 100 * np.sin(2 * np.pi * np.arange(64) / 8)
+    stripes = np.repeat(np.tile(wave, (64, 1))[..., None], 3, -1)
+    assert atlas.structure(stripes) == pytest.approx(8.0, rel=0.05)
+    assert atlas.structure(grey) < 4 < atlas.structure(stripes)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"needs the real filters of VGG-19 in {REAL.name}")
+def test_the_real_filters_of_vgg_are_inverted(image):
+    path = REAL / "vgg19_normalised_conv1_1_to_conv3_1.npz"
+    layer = features("block2_conv1", weights=path)
+    assert isinstance(layer, Features) and layer.receptive_field == 10
+    large = np.kron(image, np.ones((2, 2, 1), np.float32))
+    _, errors = inversion.invert(layer, layer(large[None]), large.shape[:2], steps=300)
+    assert errors[0] < 0.05
