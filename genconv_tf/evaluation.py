@@ -101,20 +101,25 @@ def vgg_filters(source=None):
                          f"LAYER/bias. Received: {source} ({error})") from None  # fmt: skip
 
 
-def gram_matrices(image, blocks):
-    """Mean products of the rectified responses of every layer: a list of (channels, channels)."""
+def responses(image, blocks):
+    """The rectified responses of every layer to an image: a list of (height, width, channels)."""
     import tensorflow as tf
 
     x = tf.constant(image[None, ..., ::-1] - np.float32(_VGG_MEAN_BGR))
-    grams = []
+    maps = []
     for i, block in enumerate(blocks):
         if i:
             x = tf.nn.max_pool2d(x, 2, 2, "VALID")
         for kernel, bias in block:
             x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "VALID") + bias)
-            flat = tf.reshape(x, [-1, x.shape[-1]])
-            grams.append((tf.matmul(flat, flat, transpose_a=True) / len(flat)).numpy())
-    return grams
+            maps.append(x[0].numpy())
+    return maps
+
+
+def gram_matrices(image, blocks):
+    """Mean products of the responses of every layer: a list of (channels, channels)."""
+    flat = (one.reshape(-1, one.shape[-1]) for one in responses(image, blocks))
+    return [one.T @ one / len(one) for one in flat]
 
 
 def gram_distance(expected, received):

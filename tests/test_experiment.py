@@ -9,6 +9,7 @@ from genconv_tf import GenerativeConvNet, recipes
 from genconv_tf.cli import experiment
 from genconv_tf.cli.main import main
 from genconv_tf.data.decode import read_image
+from genconv_tf.data.images import images
 from genconv_tf.training import last_chains
 
 RECIPE = """
@@ -49,7 +50,7 @@ def test_it_learns_its_own_input_and_shows_chains_and_fresh_samples(done):
     for name in ("chains", "fresh"):
         assert results[name]["patch_swd"]["ratio"] > 1 and "diversity" in results[name]
     page = (folder / "README.md").read_text()
-    assert "# quick" in page and "| chains |" in page and "![fresh_0](fresh_0.png)" in page
+    assert "# quick" in page and "| chains |" in page and "![fresh](fresh.png)" in page
     # What was learned from is brick, at the size of the recipe.
     assert read_image(folder / "exemplar.png").shape == (214, 214, 3)
 
@@ -88,3 +89,52 @@ def test_without_an_input_it_says_so(tmp_path, capsys):
 def test_what_is_too_small_to_measure_is_said():
     page = experiment.report({"name": "n"}, {"chains": "Expected an RGB exemplar"})
     assert "chains: not measured. Expected an RGB exemplar" in page
+
+
+OBJECTS = """
+[recipe]
+name = "objects"
+summary = "Objects in seconds"
+[data]
+size = 64
+[model]
+layers = [{filters = 4, kernel = 5, stride = 4}, {filters = 1, kernel = "full", relu = false}]
+boundary = "same"
+size = 64
+[sampler]
+steps = 2
+[learning]
+updates = 2
+chains = 3
+start = "START"
+rejuvenation = 1.0
+"""
+
+
+@pytest.mark.parametrize("start", ["fresh", "data"])
+def test_objects_are_measured_against_all_images_and_contrastive_divergence_reconstructs(
+    start, tmp_path
+):
+    (tmp_path / "objects.toml").write_text(OBJECTS.replace("START", start))
+    words = ["experiment", str(tmp_path / "objects.toml"), "generated:flower", "--quiet"]
+    folder = tmp_path / "out"
+    assert main([*words, "--num", "2", "--output", str(folder)]) == 0
+    results = json.loads((folder / "results.json").read_text())
+    assert len(results["chains"]["nearest"]["each"]) == 3
+    assert results["fresh"]["nearest"]["ratio"] > 0 and "spectrum" in results["fresh"]
+    page = (folder / "README.md").read_text()
+    assert ("reconstructions" in results) == (start == "data") == ("reconstructions" in page)
+    if start == "data":
+        # The first of ten flowers, as the model's auto-encoder gives it.
+        x = generated_flowers(64)
+        model = GenerativeConvNet.from_preset(folder / "run")
+        made = model.reconstruct(x)
+        np.testing.assert_array_equal(
+            read_image(folder / "reconstructions_0.png"), model.preprocessing.decode(made)[0]
+        )
+        error = np.linalg.norm(x - made) / np.linalg.norm(x)
+        assert results["reconstructions"]["error"]["value"] == pytest.approx(error, rel=1e-4)
+
+
+def generated_flowers(size):
+    return next(iter(images("generated:flower", size)))

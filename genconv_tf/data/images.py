@@ -4,6 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf.data.decode import EXTENSIONS, read_image
+from genconv_tf.data.generated import generate, is_generated
+from genconv_tf.data.generated_images import IMAGES
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
 
@@ -29,7 +31,8 @@ def images(
 
     Args:
         source: an image file, a list of them, a folder, a glob pattern, an array
-            `(height, width, 3)` or `(count, height, width, 3)` in [0, 255], or `"tfds:NAME"`.
+            `(height, width, 3)` or `(count, height, width, 3)` in [0, 255], `"tfds:NAME"`, or
+            `"generated:flower"`.
         size: `(height, width)`, or one int for both. `None` keeps the size of the first image.
         batch: images in a batch; `None` for all of them, and 16 for TFDS.
         crop: how an image comes to `size`. `"resize"` scales the shorter side to it and cuts the
@@ -50,6 +53,8 @@ def images(
     size = (size, size) if isinstance(size, int) else size
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
+    if is_generated(source):
+        source = generate(source, IMAGES, size=size, seed=seed)
     if isinstance(source, str) and source.startswith("tfds:"):
         raw, first = from_tfds(source[5:], split, feature)
         count = int(raw.cardinality())  # negative where a dataset does not know it
