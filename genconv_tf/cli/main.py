@@ -81,6 +81,27 @@ def parser():
     one.add_argument("--vgg", metavar="FILE", help="VGG-19 filters (.npz), or keras to download")
     one.add_argument("--json", metavar="FILE", help="write the figures there as well")
 
+    one = commands.add_parser("inspect", help="filters as basis functions, pieces and modes")
+    one.add_argument("model", help="a preset's name or a preset folder")
+    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--image", help="to look at the model through (default: a fresh sample)")
+    one.add_argument("--steps", type=_at_least(1), default=1000, metavar="N",
+                     help="of the descent to a mode, at most (default: 1000)")  # fmt: skip
+    one.add_argument("--seed", type=int, default=0, metavar="K")
+    one.add_argument("--quiet", action="store_true", help="say nothing")
+
+    one = commands.add_parser("diagnose", help="whether chains sample the density")
+    one.add_argument("model", help="a preset's name or a preset folder")
+    one.add_argument("--chains", type=_at_least(2), default=4, metavar="N")
+    one.add_argument("--draws", type=_at_least(4), default=200, metavar="N", help="of each chain")
+    one.add_argument("--thin", type=_at_least(1), default=5, metavar="N",
+                     help="Langevin steps between two draws")  # fmt: skip
+    one.add_argument("--size", type=_size, metavar="H[xW]")
+    one.add_argument("--step-size", type=_positive, metavar="E")
+    one.add_argument("--unadjusted", action="store_true", help="without Metropolis steps")
+    one.add_argument("--seed", type=int, default=0, metavar="K")
+    one.add_argument("--output", metavar="DIR", help="write the traces, as figures and a picture")
+
     one = commands.add_parser("invert", help="an image from the features of one layer")
     one.add_argument("image")
     _add_features(one, steps=300)

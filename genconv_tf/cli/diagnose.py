@@ -1,0 +1,67 @@
+"""`genconv diagnose`: whether a model's chains sample its density or only look good."""
+
+import pathlib
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from genconv_tf import GenerativeConvNet, files
+from genconv_tf.data.decode import write_image
+from genconv_tf.diagnostics import diagnose
+
+AGREE = "The chains agree: they may be said to sample one density."
+DISAGREE = (
+    "The chains do not agree: a sample depends on where its chain starts and how long it runs."
+)
+WIDTH, HEIGHT = 640, 240
+COLOURS = ((214, 82, 42), (44, 98, 170))  # of chains from fresh samples and from the reference
+
+
+def run(options):
+    model = GenerativeConvNet.from_preset(options.model)
+    size = (options.size,) * model.rank if isinstance(options.size, int) else options.size
+    result = diagnose(
+        model.twin(precision="float32"),
+        options.chains,
+        options.draws,
+        options.thin,
+        size,
+        options.step_size,
+        not options.unadjusted,
+        options.seed,
+    )
+    figures = {
+        "R-hat": result.r_hat,
+        "effective draws": result.effective,
+        "of draws": result.energies.size,
+        "steps taken": result.acceptance,
+        "drift": result.drift,
+        "mean energy": float(result.energies.mean()),
+        "its error": result.error,
+        "autocorrelation at 1": float(result.autocorrelation[1]),
+    }
+    for name, value in figures.items():
+        print(f"{name:22}{value:.4g}")
+    print(AGREE if result.agree else DISAGREE)
+    if options.output:
+        folder = pathlib.Path(options.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_json(
+            folder / "diagnosis.json",
+            {**figures, "autocorrelation": result.autocorrelation.tolist(),
+             "energies": result.energies.tolist()},
+        )  # fmt: skip
+        write_image(folder / "energies.png", picture(result.energies))
+
+
+def picture(energies):
+    """Energy traces: chains from fresh samples in red, from the reference in blue."""
+    canvas = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    draw = ImageDraw.Draw(canvas)
+    low, high = energies.min(), energies.max()
+    across = np.linspace(0, WIDTH - 1, energies.shape[1])
+    for i, trace in enumerate(energies):
+        up = (HEIGHT - 5) - (HEIGHT - 10) * (trace - low) / max(high - low, 1e-12)
+        colour = COLOURS[i >= len(energies) // 2]
+        draw.line([tuple(point) for point in zip(across, up)], fill=colour)
+    return np.asarray(canvas)
