@@ -114,7 +114,8 @@ def summarise(energies, acceptance=1.0):
     return Diagnosis(
         energies=energies,
         acceptance=acceptance,
-        autocorrelation=array_stats.autocorr(energies, axis=-1).mean(0),
+        # Of a chain that stands still it is no number.
+        autocorrelation=np.nan_to_num(array_stats.autocorr(energies, axis=-1), nan=1.0).mean(0),
         effective=float(array_stats.ess(energies, chain_axis=0, draw_axis=1)),
         error=float(array_stats.mcse(energies, chain_axis=0, draw_axis=1)),
         r_hat=float(array_stats.rhat(energies, chain_axis=0, draw_axis=1)),

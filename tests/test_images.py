@@ -109,6 +109,16 @@ def test_images_come_to_one_size(photograph):
     assert next(iter(images(photograph, size=96))).shape == (1, 96, 96, 3)
 
 
+def test_there_may_be_more_random_windows_than_images(photograph, picture):
+    for source in (photograph, str(picture)):
+        patches = next(iter(images(source, size=10, crop="random", mean="none", batch=50))).numpy()
+        assert patches.shape == (50, 10, 10, 3)
+        assert len({patch.tobytes() for patch in patches}) > 45
+        views = np.lib.stride_tricks.sliding_window_view(photograph, (10, 10, 3))[..., 0, :, :, :]
+        at = np.abs(views.astype(np.float32) - patches[7]).max((2, 3, 4)).min()
+        assert at <= 0.5
+
+
 def test_random_windows_are_windows_and_depend_on_the_seed(photograph):
     def window(seed):
         return next(iter(images(photograph, size=16, crop="random", mean="none", seed=seed)))[0]

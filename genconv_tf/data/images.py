@@ -34,9 +34,10 @@ def images(
             `(height, width, 3)` or `(count, height, width, 3)` in [0, 255], `"tfds:NAME"`, or
             `"generated:flower"`.
         size: `(height, width)`, or one int for both. `None` keeps the size of the first image.
-        batch: images in a batch; `None` for all of them, and 16 for TFDS.
+        batch: images in a batch; `None` for all of them, and 16 for TFDS. Of random windows there
+            may be more than images.
         crop: how an image comes to `size`. `"resize"` scales the shorter side to it and cuts the
-            middle, `"random"` cuts a random window of the unscaled image at every epoch, `"none"`
+            middle, `"random"` cuts a window of the unscaled image at a random place, `"none"`
             keeps the image as it is.
         mean: `"colour"` subtracts the mean colour, `"none"` nothing, three numbers themselves.
         colours: channels of x: `"rgb"`, or `"principal"` for the principal components of the
@@ -64,11 +65,12 @@ def images(
         paths = None if arrays is not None else find_files(source, EXTENSIONS, "an image file")
         first = arrays[0] if arrays is not None else read_image(paths[0])
         count = len(arrays if arrays is not None else paths)
-        batch = min(batch or count, count)
+        batch = batch or count if crop == "random" else min(batch or count, count)
         if arrays is not None:
             raw = tf.data.Dataset.from_tensor_slices(arrays)
         else:
             raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
+            raw = raw.cache() if count < batch else raw
     size = tuple(size or first.shape[:2])
 
     # A thousand images tell the colours of a large dataset well enough.
@@ -83,6 +85,8 @@ def images(
         image = to_size(image, size, crop, (seed, index))
         return preprocessing.encode(tf.ensure_shape(image, (*size, 3)))
 
+    if crop == "random" and 0 < count < batch:
+        raw = raw.repeat(-(-batch // count))
     dataset = raw.enumerate().map(lambda i, image: prepare(tf.cast(i, tf.int32), image))
     dataset = dataset.batch(batch, drop_remainder=True)
     if crop != "random":
