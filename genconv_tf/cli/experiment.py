@@ -5,10 +5,9 @@ import pathlib
 import shlex
 import sys
 
-import numpy as np
 import tensorflow as tf
 
-from genconv_tf import GenerativeConvNet, evaluation_of_objects, files, recipes
+from genconv_tf import GenerativeConvNet, evaluation_of_objects, files, recipes, sizes
 from genconv_tf.card import sheet
 from genconv_tf.cli import train
 from genconv_tf.cli.evaluate import measure
@@ -33,39 +32,47 @@ def run(options):
     model = GenerativeConvNet.from_preset(learned)
     if not exported.is_dir():
         model.export(exported)
-    dataset = train.load(content, options)
-    x = next(iter(dataset))
+    x = next(iter(train.load(content, options)))
     observed = model.preprocessing.decode(x).numpy()
     made = {
-        "chains": list(last_chains(learned)),
-        "fresh": list(ExportedModel(exported).sample(options.num, seed=1)),
+        "chains": last_chains(learned),
+        "fresh": ExportedModel(exported).sample(options.num, seed=1),
     }
-    rate = model.preprocessing.rate
-    several = model.rank == 2 and len(observed) > 1  # images of an object
-    if several:
-        write_image(folder / "exemplar.png", sheet(observed[:SHOWN]))
-    else:
-        write(folder / "exemplar", observed[0], rate)
     if model.learning.start == "data":
-        made["reconstructions"] = list(model.preprocessing.decode(model.reconstruct(x[:SHOWN])))
-    results = {}
-    for name, media in made.items():
-        for i, one in enumerate(media):
-            write(folder / f"{name}_{i}", np.asarray(one), rate)
-        write_image(folder / f"{name}.png", sheet(media[:SHOWN]))
-        try:
-            if several:
-                results[name] = evaluation_of_objects.evaluate(observed, media, options.vgg)
-            else:
-                results[name] = measure(observed[0], media, options.vgg, rate)
-        except ValueError as error:  # too small or too short for the measures
-            results[name] = str(error)
+        made["reconstructions"] = model.preprocessing.decode(model.reconstruct(x[:SHOWN])).numpy()
+    show(folder, model, observed, made)
+    results = {name: figures(model, observed, media, options.vgg) for name, media in made.items()}
     if "reconstructions" in made:
         results["reconstructions"] = {"error": {"value": relative_error(model, x)}}
     files.write_json(folder / "results.json", results)
     files.write_text(folder / "README.md", report(content["recipe"], results))
     if not options.quiet:
         print(f"Wrote {folder / 'README.md'}, with pictures beside it")
+
+
+def show(folder, model, observed, made):
+    """Write what was learned from and all that was made, each alone and on a sheet."""
+    rate = model.preprocessing.rate
+    if model.rank == 2 and len(observed) > 1:
+        write_image(folder / "exemplar.png", sheet(observed[:SHOWN]))
+    else:
+        write(folder / "exemplar", observed[0], rate)
+    for name, media in made.items():
+        for i, one in enumerate(media):
+            write(folder / f"{name}_{i}", one, rate)
+        write_image(folder / f"{name}.png", sheet(media[:SHOWN]))
+
+
+def figures(model, observed, media, vgg):
+    """What media score against the observed ones, or a line that says why they cannot be judged."""
+    # Positions mean the same in all images where a layer covers them whole or chains start at them.
+    aligned = all(sizes.covered(model.levels)) or model.learning.start == "data"
+    try:
+        if model.rank == 2 and len(observed) > 1 and aligned:
+            return evaluation_of_objects.evaluate(observed, media, vgg)
+        return measure(observed[0], list(media), vgg, model.preprocessing.rate)
+    except ValueError as error:  # too small or too short for the measures
+        return str(error)
 
 
 def default_input(about):
