@@ -29,20 +29,20 @@ summary = "crops of a texture under one reference, so that models of several can
 levels = 1
 boundary = "valid"
 weight_scale = 0.1
-layers = [{filters = 24, kernel = 7, stride = 2}, {filters = 24, kernel = 3}]
+layers = [{filters = 24, kernel = 5}, {filters = 24, kernel = 3, stride = 2}]
 [reference]
-std = 40.0
+std = 20.0
 [sampler]
 start = "noise"
-start_std = 40.0
+start_std = 20.0
 steps = 20
 fresh_steps = 300
-step_size = 12.0
+step_size = 6.0
 [learning]
 normalise = "none"
-chains = 32
+chains = 64
 rejuvenation = 0.02
-optimizer = {name = "adam", learning_rate = 5e-4, final_learning_rate = 0.05, beta_1 = 0.5}
+optimizer = {name = "adam", learning_rate = 3e-4, final_learning_rate = 0.05, beta_1 = 0.5}
 """
 # One channel, grey less 128: the same x for every texture.
 HOW = {"crop": "random", "mean": (128.0, 128.0, 128.0), "colours": "principal"}
@@ -83,7 +83,7 @@ def judge(names, models, held_out):
     shape, results, zs = held_out[0].shape[1:], {}, []
     for name, model, own in zip(names, models, held_out):
         estimates = {}
-        how = {"shape": shape, "temperatures": 300, "step_size": 0.25}
+        how = {"shape": shape, "temperatures": 1000, "step_size": 0.25}
         forward = gct.log_partition(model.score, model.reference, chains=32, seed=1, **how)
         samples = model.continue_chain(own[:32], noise.row_seeds(3, 32), tf.constant(500))
         back = gct.log_partition(model.score, model.reference, samples=samples, seed=2, **how)

@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 from textures import genconv, row
 
-from genconv_tf import evaluation, files
+from genconv_tf import evaluation, files, recipes
 from genconv_tf.data.decode import read_image, write_image
 from genconv_tf.training import last_chains
 
@@ -30,7 +30,8 @@ def main():
         extra = [word for setting in options.set for word in ("--set", setting)]
         extra += ["--resume"] if (run / "run.json").is_file() else []
         genconv("train", "texture-paper", options.exemplar, "--output", run, "--quiet", *extra)
-    ours = last_chains(run)
+    size = recipes.load("texture-paper")["data"]["size"]
+    ours = last_chains(run, (size, size))
     exemplar, authors = read_image(options.exemplar), read_image(options.authors)
     results = {"authors, layer 3": [authors], "`texture-paper`, persistent chains": list(ours)}
     lines = []

@@ -25,6 +25,9 @@ _PLACES = {
     "callbacks": None,
     "evaluation": None,
     "structure": None,
+    "features": None,
+    "inversion": None,
+    "atlas": None,
     "recipes": None,
     "presets": None,
 }

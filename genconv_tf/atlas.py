@@ -8,10 +8,10 @@ from PIL import Image, ImageDraw
 
 from genconv_tf import files
 from genconv_tf.data.decode import write_image
-from genconv_tf.inversion import invert, one_filter
+from genconv_tf.inversion import invert, noise_image, one_filter
 
 COLUMNS, GAP, LABEL = 16, 4, 12  # of the sheet: tiles in a row, pixels between them, of the number
-LEVELS = 8  # of each chroma axis, when colours are counted
+CELLS, WIDEST = 17, 272  # of each chroma axis, for counting colours; grey is the middle cell
 
 
 def textures(features, image, filters=None, steps=150, batch=16, seed=0, progress=None):
@@ -35,10 +35,10 @@ def textures(features, image, filters=None, steps=150, batch=16, seed=0, progres
     made = {}
     for first in range(0, len(living), batch):
         some = living[first : first + batch]
-        # The last batch is filled up: a batch of another size would be traced anew.
-        rows = (some * batch)[:batch] if first else some
-        moved = np.stack([one_filter(code, k, features.layer) for k in rows])
-        images, _ = invert(features, moved, image.shape[:2], steps, seed=seed)
+        moved = np.stack([one_filter(code, k, features.layer) for k in some])
+        # All filters start from the same noise, so that a texture does not depend on its batch.
+        start = tf.repeat(noise_image(1, image.shape[:2], seed), len(some), 0)
+        images, _ = invert(features, moved, image.shape[:2], steps, start=start)
         made.update(zip(some, images))
         if progress:
             progress(len(made))
@@ -106,7 +106,7 @@ def colours(image):
     levels. A grey image has one."""
     rgb = image.reshape(-1, 3).astype(np.float64)
     chroma = np.stack([rgb[:, 0] - rgb[:, 1], (rgb[:, 0] + rgb[:, 1]) / 2 - rgb[:, 2]])
-    cells = np.histogram2d(*chroma, bins=2 * LEVELS, range=[(-256, 256)] * 2)[0]
+    cells = np.histogram2d(*chroma, bins=CELLS, range=[(-WIDEST, WIDEST)] * 2)[0]
     share = cells[cells > 0] / cells.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
 

@@ -5,6 +5,8 @@ gives every other category the density p(x | c) = exp[f_c(x)] q(x) / Z_c, and de
 with prior probabilities give back the classifier: b_c is log P(c) - log Z_c.
 """
 
+import operator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -30,20 +32,27 @@ def from_classifier(classifier, category, base=0, reference=None, sampler=None):
     Raises:
         ValueError: no such category, or probabilities instead of logits.
     """
-    count = classifier.output_shape[-1]
+    try:
+        given, count = tuple(classifier.input_shape), classifier.output_shape[-1]
+    except AttributeError:
+        raise ValueError("Expected a Keras model that knows its shapes, a functional or sequential "
+                         f"one. Received: {type(classifier).__name__}") from None  # fmt: skip
+    category, base = operator.index(category), operator.index(base)
     for name, index in (("category", category), ("base", base)):
-        if not isinstance(index, int) or not 0 <= index < count:
-            raise ValueError(f"Expected a {name} of 0 to {count - 1}. Received: {index!r}")
+        if not 0 <= index < count:
+            raise ValueError(f"Expected a {name} of 0 to {count - 1}. Received: {index}")
     if category == base:
         raise ValueError(f"Expected a category other than the base. Received: {category}")
-    _check_logits(classifier)
+    sampler = sampler or Sampler()
+    if sampler.bounded:
+        raise ValueError("Expected a sampler without bounds. Received: bounded=True")
+    _check_logits(classifier, given)
 
     def f(x):
         logits = tf.cast(classifier(x), tf.float32)
         return logits[:, category] - logits[:, base]
 
-    rank = len(classifier.input_shape) - 2
-    return Level(f, reference or Reference(), (1,) * rank, sampler or Sampler())
+    return Level(f, reference or Reference(), (1,) * (len(given) - 2), sampler)
 
 
 def to_classifier(models, priors=None, log_partitions=None):
@@ -53,17 +62,20 @@ def to_classifier(models, priors=None, log_partitions=None):
         models: `GenerativeConvNet`s, of one reference, preprocessing and size.
         priors: probabilities, that of the base category (the reference alone) first; all the same
             by default. A category of probability 0 has a logit of -inf.
-        log_partitions: log Z of each model, as `log_partition` estimates them; 0 by default, which
-            is wrong, and says how much they matter.
+        log_partitions: log Z of each model, numbers or what `log_partition` gives; 0 by default,
+            which is wrong, and says how much they matter.
 
     Returns:
         A Keras model, `(batch, *spatial, channels)` to logits `(batch, 1 + models)`:
         f_c(x) - log Z_c + log P(c).
     """
+    if not models:
+        raise ValueError("Expected at least one model. Received: none")
     count = len(models) + 1
     priors = np.full(count, 1 / count) if priors is None else np.asarray(priors, np.float64)
     zs = [0.0] * len(models) if log_partitions is None else list(log_partitions)
-    if priors.shape != (count,) or (priors < 0).any() or abs(priors.sum() - 1) > 1e-6:
+    zs = [getattr(z, "value", z) for z in zs]
+    if priors.shape != (count,) or not (priors >= 0).all() or abs(priors.sum() - 1) > 1e-6:
         raise ValueError(f"Expected {count} probabilities that sum to 1, the base's first. "
                          f"Received: {priors.tolist()}")  # fmt: skip
     if len(zs) != len(models):
@@ -78,6 +90,7 @@ def to_classifier(models, priors=None, log_partitions=None):
     return keras.Sequential([keras.Input(shape), CategoryScores(models, offsets.tolist())])
 
 
+@keras.saving.register_keras_serializable("genconv_tf")
 class CategoryScores(keras.layers.Layer):
     """f_c(x) of the reference (0) and of every model, and an offset each: `(batch, 1 + models)`."""
 
@@ -92,12 +105,27 @@ class CategoryScores(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (input_shape[0], len(self.offsets))
 
+    def get_config(self):
+        models = [keras.saving.serialize_keras_object(model) for model in self.models]
+        return {**super().get_config(), "models": models, "offsets": self.offsets}
 
-def _check_logits(classifier):
-    """Refuse a classifier whose last layer says that it gives probabilities."""
-    last = classifier.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", "")
-    softmax = isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid")
-    if softmax or activation == "log_softmax":
+    @classmethod
+    def from_config(cls, config):
+        models = [keras.saving.deserialize_keras_object(model) for model in config.pop("models")]
+        return cls(models, **config)
+
+
+def _check_logits(classifier, shape):
+    """Refuse a classifier that gives probabilities: what it says of noise is positive and sums to
+    1, or its exponentials do."""
+    lengths = [n or 32 for n in shape[1:]]
+    x = np.random.default_rng(0).normal(size=(4, *lengths)).astype(np.float32)
+    out = np.asarray(classifier(x), np.float64)
+    what = None
+    if (out >= 0).all() and (out <= 1).all() and out.any():
+        what = "softmax" if np.abs(out.sum(-1) - 1).max() < 1e-3 else "sigmoid"
+    elif (out <= 0).all() and np.abs(np.exp(out).sum(-1) - 1).max() < 1e-3:
+        what = "log_softmax"
+    if what:
         raise ValueError(f"Expected a classifier of logits, a last layer without activation. "
-                         f"Received: {activation or 'softmax'} in {last.name!r}")  # fmt: skip
+                         f"Received: probabilities, as of {what}")  # fmt: skip

@@ -46,7 +46,7 @@ class Detector:
 
         Args:
             image: `(height, width, channels)` as f sees it.
-            size: (height, width) of a window.
+            size: (height, width) of a window, or one int for both.
             stride: pixels between two windows.
             most: detections at most.
             overlap: largest intersection over union of two of them.
@@ -55,19 +55,28 @@ class Detector:
             (boxes, ratios): `(found, 4)` top, left, bottom, right in pixels, and f above the
             threshold, `(found,)`, the strongest first.
         """
+        size = (size, size) if isinstance(size, int) else tuple(size)
         if any(n < k for n, k in zip(image.shape, size)):
             raise ValueError(f"Expected an image of at least {tuple(size)}. "
                              f"Received: {tuple(image.shape[:2])}")  # fmt: skip
         rows = tf.range(0, image.shape[0] - size[0] + 1, stride)
         columns = tf.range(0, image.shape[1] - size[1] + 1, stride)
+        shape = (-1, *size, image.shape[-1])
+
+        def ratios_of(row):
+            """Of all windows whose top is `row`: a batch."""
+            strip = tf.slice(image, [row, 0, 0], [size[0], -1, -1])
+            window, step, one = (1, *size, 1), (1, 1, stride, 1), (1, 1, 1, 1)
+            parts = tf.image.extract_patches(strip[None], window, step, one, "VALID")
+            return self.f(tf.reshape(parts, shape)) - self.threshold
+
+        @tf.function
+        def all_ratios():
+            return tf.map_fn(ratios_of, rows, fn_output_signature=tf.float32)
+
+        ratios = tf.reshape(all_ratios(), [-1])
         top, left = (tf.reshape(axis, [-1]) for axis in tf.meshgrid(rows, columns, indexing="ij"))
-
-        def ratio(corner):
-            window = tf.slice(image, [corner[0], corner[1], 0], [*size, -1])
-            return self.f(window[None])[0] - self.threshold
-
         corners = tf.stack([top, left], -1)
-        ratios = tf.map_fn(ratio, corners, fn_output_signature=tf.float32)
         boxes = tf.cast(tf.concat([corners, corners + list(size)], -1), tf.float32)
         kept = tf.image.non_max_suppression(boxes, ratios, most, overlap, score_threshold=0.0)
         return tf.gather(boxes, kept), tf.gather(ratios, kept)

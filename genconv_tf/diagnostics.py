@@ -1,10 +1,11 @@
-"""Whether chains sample the density or only look good: energies, autocorrelation, R-hat.
+"""Whether chains sample the density or only look good: traces, autocorrelation, R-hat.
 
 Chains of the finest level are run at temperature 1 from two kinds of starts: what the model draws
-afresh, and its reference distribution. Where they sample one density, their energies cannot be told
-apart: R-hat is near 1 and the effective number of draws large. (A. Vehtari et al.,
-"Rank-normalization, folding, and localization: an improved R-hat", Bayesian Analysis, 2021; as
-ArviZ computes them.)
+afresh, and its reference distribution. Where they sample one density, they cannot be told apart:
+R-hat is near 1 and the effective number of draws large, for the energy and for random projections
+of x alike. (A. Vehtari et al., "Rank-normalization, folding, and localization: an improved R-hat",
+Bayesian Analysis, 2021; as ArviZ computes them.) Energies alone would not do: chains that stay in
+two modes of one depth have the same. What no chain has found no figure can tell.
 """
 
 import dataclasses
@@ -12,22 +13,25 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import noise, pyramid
+from genconv_tf import noise, pyramid, sizes
+
+PROJECTIONS = 8  # directions of x that are traced beside the energy
+R_HAT, DRAWS = 1.01, 100  # Vehtari et al., section 4: at most, and effective ones for each chain
 
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """What the energies of parallel chains say.
+    """What the traces of parallel chains say; of all traces the worst.
 
     Attributes:
         energies: `(chains, draws)`, U(x) of every draw.
         acceptance: mean share of Metropolis steps taken; 1 without them.
         autocorrelation: of the energies at lags 0, 1, ..., mean over chains: `(draws,)`.
-        effective: effective number of independent draws in all of them.
+        effective: effective number of independent draws in all chains.
         error: Monte Carlo standard error of the mean energy.
         r_hat: how much wider all chains together are than each: at most 1.01 where they agree.
-        drift: how far the chains' energies move from their first quarter to their last, in
-            standard deviations of the last quarter; about 0 for chains that are where they belong.
+        drift: how far a chain's energy moves from its first quarter to its last, in standard
+            deviations of its last quarter; about 0 for chains that are where they belong.
     """
 
     energies: np.ndarray
@@ -40,84 +44,106 @@ class Diagnosis:
 
     @property
     def agree(self):
-        """Whether the chains may be said to sample one density (Vehtari et al., section 4)."""
-        return self.r_hat <= 1.01 and self.effective >= 100 * len(self.energies)
+        """Whether nothing says that the chains sample different densities."""
+        return self.r_hat <= R_HAT and self.effective >= DRAWS * len(self.energies)
 
 
-def diagnose(model, chains=4, draws=500, thin=2, size=None, step_size=None, adjusted=True, seed=0):
-    """Run chains of the model's finest level and summarise their energies.
+def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adjusted=True,
+             warm_up=None, seed=0):  # fmt: skip
+    """Run chains of the model's finest level, in float32, and summarise them.
 
     Args:
         model: a `GenerativeConvNet`.
         chains: number of them, half from fresh samples and half from the reference distribution.
-        draws: recorded energies of each.
+        draws: recorded of each.
         thin: Langevin steps between two of them.
-        size: lengths of x; the training size by default.
+        size: lengths of x, one int or one per axis; the training size by default.
         step_size: e; the last one of the model's sampler by default.
         adjusted: whether the steps are Metropolis-adjusted, and the density so the model's own.
+        warm_up: draws before those that are recorded; as many by default.
         seed: int.
 
     Returns:
         A `Diagnosis`. Needs ArviZ: `pip install genconv-tf[diagnostics]`.
     """
-    if chains < 2 or draws < 4:
-        raise ValueError(f"Expected at least 2 chains of 4 draws. Received: {chains} of {draws}")
-    level, size = model.finest, tuple(size or model.size)
+    for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("thin", thin, 1)):
+        if value < least:
+            raise ValueError(f"Expected {name} >= {least}. Received: {value}")
+    size = model.size if size is None else size
+    size = (size,) * model.rank if isinstance(size, int) else tuple(size)
+    sizes.check_size(sizes.least_size(model.levels), size)
+    model = model.twin(precision="float32")
     seeds = noise.row_seeds(seed, chains)
     fresh = pyramid.generate(model.levels, seeds[: chains // 2], size, model.channels)
     white = model.reference.std * noise.normal(seeds[chains // 2 :], fresh.shape[1:], iteration=-7)
     settings = {
-        "step_size": step_size or level.sampler.last_step_size,
+        "step_size": step_size or model.finest.sampler.last_step_size,
         "temperature": 1.0,
         "final_step_size": None,
         "final_temperature": None,
         "adjusted": adjusted,
-        "bounded": level.sampler.bounded and not adjusted,
     }
-    level = dataclasses.replace(level, sampler=dataclasses.replace(level.sampler, **settings))
-    energies, acceptance = energy_trace(level, tf.concat([fresh, white], 0), seeds, draws, thin)
-    return summarise(energies.numpy(), float(acceptance))
+    sampler = dataclasses.replace(model.finest.sampler, **settings)
+    level = dataclasses.replace(model.finest, sampler=sampler)
+    warm_up = draws if warm_up is None else warm_up
+    # Seeds of their own: `generate` has used those that the levels are folded into.
+    row = noise.row_seeds(seed, chains, fold=1)
+    traced, share = traces(level, tf.concat([fresh, white], 0), row, warm_up + draws, thin)
+    return summarise(traced.numpy()[..., warm_up:], float(share))
 
 
 @tf.function
-def energy_trace(level, x, seeds, draws, thin=1):
-    """Energies of chains that start at `x`: `(chains, draws)`, and the share of steps taken.
+def traces(level, x, seeds, draws, thin=1):
+    """Energies and projections of chains that start at `x`: `(1 + projections, chains, draws)`, and
+    the share of steps taken.
 
     Args:
         level: a `pyramid.Level`.
         x: `(chains, *spatial, channels)`.
         seeds: `(chains, 2)` int32.
-        draws: recorded energies of each chain.
+        draws: recorded states of each chain.
         thin: steps before each.
     """
+    axes = tf.range(1, x.shape.rank)
+    directions = noise.normal(noise.row_seeds(0, PROJECTIONS, fold=2), tf.shape(x)[1:])
 
-    def body(t, x, accepted, energies):
+    def body(t, x, accepted, traced):
         x, share = level.advance(x, noise.fold(seeds, t), thin)
-        energies = energies.write(t, -level.log_density(x))
-        return t + 1, x, accepted + tf.reduce_mean(share), energies
+        projected = tf.map_fn(lambda v: tf.reduce_sum(v * x, axes), directions)
+        traced = traced.write(t, tf.concat([-level.log_density(x)[None], projected], 0))
+        return t + 1, x, accepted + tf.reduce_mean(share), traced
 
     state = (0, x, 0.0, tf.TensorArray(tf.float32, draws))
-    _, _, accepted, energies = tf.while_loop(lambda t, *_: t < draws, body, state)
-    return tf.transpose(energies.stack()), accepted / draws
+    _, _, accepted, traced = tf.while_loop(lambda t, *_: t < draws, body, state)
+    return tf.transpose(traced.stack(), [1, 2, 0]), accepted / draws
 
 
-def summarise(energies, acceptance=1.0):
-    """The `Diagnosis` of traces `(chains, draws)` of any quantity."""
+def summarise(traced, acceptance=1.0):
+    """The `Diagnosis` of traces `(quantities, chains, draws)`, the energy first."""
     try:
         from arviz_stats.base import array_stats
     except ImportError:
         raise ValueError("Expected ArviZ: pip install genconv-tf[diagnostics]") from None
-    energies = np.asarray(energies, np.float64)
+    traced = np.asarray(traced, np.float64)
+    if not np.isfinite(traced).all():
+        raise ValueError("Expected chains that stay finite. Received: others; take shorter steps")
+    axes = {"chain_axis": -2, "draw_axis": -1}
+    energies = traced[0]
     quarter = max(1, energies.shape[1] // 4)
-    spread = energies[:, -quarter:].std() + 1e-12
     moved = energies[:, -quarter:].mean(1) - energies[:, :quarter].mean(1)
+    # A chain that stands still has neither autocorrelation nor R-hat, and no effective draw.
+    still = (np.ptp(traced, -1) == 0).any()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lagged = np.nan_to_num(array_stats.autocorr(energies, axis=-1), nan=1.0)
+        r_hat = np.nan_to_num(array_stats.rhat(traced, **axes), nan=1.0).max()
+        effective = 0.0 if still else array_stats.ess(traced, **axes).min()
+        error = np.nan_to_num(array_stats.mcse(energies, **axes))
     return Diagnosis(
         energies=energies,
         acceptance=acceptance,
-        # Of a chain that stands still it is no number.
-        autocorrelation=np.nan_to_num(array_stats.autocorr(energies, axis=-1), nan=1.0).mean(0),
-        effective=float(array_stats.ess(energies, chain_axis=0, draw_axis=1)),
-        error=float(array_stats.mcse(energies, chain_axis=0, draw_axis=1)),
-        r_hat=float(array_stats.rhat(energies, chain_axis=0, draw_axis=1)),
-        drift=float(np.abs(moved).max() / spread),
+        autocorrelation=lagged.mean(0),
+        effective=float(effective),
+        error=float(error),
+        r_hat=float(r_hat),
+        drift=float((np.abs(moved) / (energies[:, -quarter:].std(1) + 1e-12)).max()),
     )

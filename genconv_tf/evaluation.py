@@ -196,8 +196,10 @@ def copy_correlation(sample, exemplar, side=32, count=64, seed=0):
 
 
 def figure(value, own):
-    """A measure of samples, beside the same measure of the exemplar's own parts."""
-    return {"value": float(value), "self": float(own), "ratio": float(value / own)}
+    """A measure of samples, beside the same measure of the exemplar's own parts; without a ratio
+    where they do not differ at all."""
+    ratio = {"ratio": float(value / own)} if own > 0 else {}
+    return {"value": float(value), "self": float(own), **ratio}
 
 
 def _halved(image):

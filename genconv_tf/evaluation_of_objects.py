@@ -57,7 +57,8 @@ def evaluate(observed, samples, vgg=None):
     if len(samples) > 1:
         apart = _others(_pairs(of_samples, of_samples, feature_distance))
         spread = _others(far)
-        value = apart[np.isfinite(apart)].mean() / spread[np.isfinite(spread)].mean()
+        own = spread[np.isfinite(spread)].mean()
+        value = apart[np.isfinite(apart)].mean() / max(own, 1e-12)
         result["diversity"] = {"value": float(value)}
     return result
 
@@ -69,8 +70,9 @@ def feature_distance(a, b):
 
 
 def correlation(a, b):
-    """Of two images, all channels together, in [-1, 1]."""
-    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+    """Of two images, all channels together, in [-1, 1]; 0 where one of them is flat."""
+    a, b = (x.ravel() - x.mean() for x in (a, b))
+    return a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12)
 
 
 def _pairs(rows, columns, measure):

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
@@ -37,11 +38,13 @@ class Features:
 
     @functools.cached_property
     def _every_layer(self):
-        layers = [one for one in self.network.layers if one.weights]
-        return keras.Model(self.network.inputs, [one.output for one in layers])
+        below = [one.output for one in self.network.layers if one.weights]
+        own = self.network.output
+        return keras.Model(self.network.inputs, [x for x in below if x is not own] + [own])
 
     def every_layer(self, pixels):
-        """As a call, but the responses of every layer with weights up to this one, as a list."""
+        """As a call, but the responses of every layer with weights below this one, and of it last,
+        as a list."""
         codes = self._every_layer(self.preprocess(tf.convert_to_tensor(pixels, tf.float32)))
         return codes if isinstance(codes, list) else [codes]
 
@@ -88,15 +91,19 @@ def features(layer, network="vgg19", weights="keras", pooling="average", preproc
     else:
         raise ValueError(f"Expected a network of {NETWORKS} or a .keras file. "
                          f"Received: {network!r}")  # fmt: skip
-    _check_layer(layer, [one.name for one in model.layers])
+    _check_layer(layer, model)
     part = keras.Model(model.inputs, model.get_layer(layer).output)
     return Features(part, preprocess or (lambda pixels: pixels), layer)
 
 
 def _vgg(layer, make, weights, pooling):
     """A VGG up to `layer`, for images of any size."""
-    whole = make(include_top=False, weights="imagenet" if weights == "keras" else None)
-    _check_layer(layer, [one.name for one in whole.layers])
+    whole = make(include_top=False, weights=None)
+    _check_layer(layer, whole)
+    if weights == "keras":
+        whole = _downloaded(make)
+    elif pathlib.Path(weights).suffix == ".h5":
+        _load_h5(whole, weights)
     image = x = keras.Input((None, None, 3))
     for one in whole.layers[1:]:
         if pooling == "average" and isinstance(one, keras.layers.MaxPooling2D):
@@ -104,21 +111,36 @@ def _vgg(layer, make, weights, pooling):
         x = one(x)
         if one.name == layer:
             break
-    network = keras.Model(image, x)
-    if weights != "keras":
-        _load(whole, network, weights)
+    # A clone: the layers above belong to the whole VGG as well, and would answer for it.
+    network = keras.models.clone_model(keras.Model(image, x))
+    network.set_weights(
+        [w for one in whole.layers[: len(network.layers)] for w in one.get_weights()]
+    )
+    if weights != "keras" and pathlib.Path(weights).suffix != ".h5":
+        _load_npz(network, weights)
     return Features(network, _caffe, layer)
 
 
-def _load(whole, network, path):
-    """Set the weights of `network`, the lower layers of `whole`, from a file."""
-    if pathlib.Path(path).suffix == ".h5":
-        try:
-            whole.load_weights(path)
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"Expected weights of {whole.name}. Received: {path} "
-                             f"({str(error).splitlines()[0]})") from None  # fmt: skip
-        return
+def _downloaded(make):
+    """The network with Keras's own weights, which it keeps after the first time."""
+    try:
+        return make(include_top=False)
+    except Exception as error:  # Keras raises a bare one where there is no network
+        raise ValueError(f"Expected a connection to Keras's weights, or a file of one's own. "
+                         f"Received: {' '.join(str(error).split())}") from None  # fmt: skip
+
+
+def _load_h5(network, path):
+    """Set the weights of a whole network from a file of Keras's own."""
+    try:
+        network.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"Expected weights of {network.name}. Received: {path} "
+                         f"({str(error).splitlines()[0]})") from None  # fmt: skip
+
+
+def _load_npz(network, path):
+    """Set the weights of the lower layers of a VGG from LAYER/kernel and LAYER/bias."""
     try:
         with np.load(path) as file:
             for one in network.layers:
@@ -127,7 +149,7 @@ def _load(whole, network, path):
     except KeyError:
         raise ValueError(f"Expected weights of {one.name} in {path}. Received: "
                          f"{', '.join(np.load(path).files)}") from None  # fmt: skip
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(f"Expected an .npz of LAYER/kernel and LAYER/bias. Received: {path} "
                          f"({error})") from None  # fmt: skip
 
@@ -137,8 +159,9 @@ def _caffe(pixels):
     return keras.applications.vgg19.preprocess_input(pixels, data_format="channels_last")
 
 
-def _check_layer(layer, names):
+def _check_layer(layer, model):
+    names = [one.name for one in model.layers if not isinstance(one, keras.layers.InputLayer)]
     if layer not in names:
         near = difflib.get_close_matches(str(layer), names, 1)
         guess = f" (did you mean {near[0]}?)" if near else ""
-        raise ValueError(f"Expected a layer of {', '.join(names[1:])}{guess}. Received: {layer!r}")
+        raise ValueError(f"Expected a layer of {', '.join(names)}{guess}. Received: {layer!r}")

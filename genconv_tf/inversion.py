@@ -13,45 +13,46 @@ import tensorflow as tf
 from genconv_tf import noise
 
 GREY, NOISE = 128.0, 10.0  # of the image that an inversion starts from
-CHECKED = 10  # steps between two looks at the relative change
 
 
-def invert(features, code, size, steps=300, tolerance=0.0, learning_rate=16.0, seed=0):
+def invert(features, code, size, steps=300, learning_rate=16.0, seed=0, start=None):
     """Images whose features are `code`.
 
     Args:
         features: pixels to `(batch, *positions, filters)`, as `genconv_tf.features`.
         code: `(batch, *positions, filters)`.
         size: (height, width) of the images.
-        steps: of Adam, at most.
-        tolerance: stop where the errors fall by less than this fraction in ten steps; 0 for never.
+        steps: of Adam.
         learning_rate: of Adam at the first step, in grey levels; it falls to a hundredth.
-        seed: of the noise that the images start from.
+        seed: of the noise that the images start from. Image i is the same whatever the batch is.
+        start: images to start from instead, `(batch, height, width, 3)` in [0, 255].
 
     Returns:
         (images, errors): `(batch, height, width, 3)` uint8, and ‖Φ(x) - C‖ / ‖C‖ of what the
         optimiser reached, `(batch,)`.
     """
     code = tf.convert_to_tensor(code, tf.float32)
-    start = noise_image(len(code), size, seed)
+    start = noise_image(len(code), size, seed) if start is None else start
     if features(start).shape != code.shape:
         raise ValueError(f"Expected a code of {tuple(features(start).shape)} for images of {size}. "
                          f"Received: {tuple(code.shape)}")  # fmt: skip
+    if not np.asarray(code).any(tuple(range(1, code.shape.rank))).all():
+        raise ValueError("Expected codes with some response. Received: zero everywhere")
 
     def loss(x):
         return squared_error(features(x), code)
 
-    x = optimise(loss, start, steps, tolerance, learning_rate)
+    x = optimise(loss, start, steps, learning_rate)
     return to_pixels(x), tf.sqrt(loss(x)).numpy()
 
 
-def optimise(loss, start, steps=300, tolerance=0.0, learning_rate=16.0):
+def optimise(loss, start, steps=300, learning_rate=16.0):
     """Descend a loss of images; every image of a batch for itself.
 
     Args:
         loss: `(batch, height, width, 3)` in [0, 255] to `(batch,)`.
         start: such images.
-        steps, tolerance, learning_rate: as of `invert`.
+        steps, learning_rate: as of `invert`.
 
     Returns:
         The images, float32 in [0, 255].
@@ -62,22 +63,14 @@ def optimise(loss, start, steps=300, tolerance=0.0, learning_rate=16.0):
     optimizer.build([x])
 
     @tf.function
-    def update():
-        for _ in tf.range(CHECKED):
+    def descend():
+        for _ in tf.range(steps):
             with tf.GradientTape() as tape:
                 value = tf.reduce_sum(loss(x))
             optimizer.apply([tape.gradient(value, x)], [x])
             x.assign(tf.clip_by_value(x, 0.0, 255.0))
-        return value
 
-    last = np.inf
-    for _ in range(max(1, steps // CHECKED)):
-        value = float(update())
-        if not np.isfinite(value):
-            raise ValueError(f"Expected a loss that is finite. Received: {value}; lower the rate")
-        if tolerance and value > (1 - tolerance) * last:
-            break
-        last = value
+    descend()
     return tf.convert_to_tensor(x)
 
 
@@ -149,7 +142,7 @@ def one_filter(code, index, layer="the layer"):
     Raises:
         ValueError: no such filter, or one that is dead: it responds nowhere to the image.
     """
-    code = np.asarray(code)
+    code = _rectified(code)
     if not 0 <= index < code.shape[-1]:
         raise ValueError(f"Expected a filter of {layer} of 0 to {code.shape[-1] - 1}. "
                          f"Received: {index}")  # fmt: skip
@@ -167,7 +160,7 @@ def random_energies(code, concentration=0.1, seed=0):
     Args:
         concentration: small, and a few maps have nearly all; large, and all have the same.
     """
-    code = np.asarray(code)
+    code = _rectified(code)
     given = code.reshape(-1, code.shape[-1]).mean(0)
     alive = given > 0
     shares = np.zeros_like(given)
@@ -178,7 +171,7 @@ def random_energies(code, concentration=0.1, seed=0):
 def energies_of(code, style):
     """Every map with the mean energy that it has in the code of a style image; what a map that is
     dead here has there is lost."""
-    code, style = np.asarray(code), np.asarray(style)
+    code, style = _rectified(code), _rectified(style)
     means = (one.reshape(-1, one.shape[-1]).mean(0) for one in (code, style))
     return _with_energies(code, *means)
 
@@ -186,3 +179,11 @@ def energies_of(code, style):
 def _with_energies(code, given, wanted):
     factor = np.divide(wanted, given, out=np.zeros_like(given), where=given > 0)
     return (code * factor).astype(code.dtype)
+
+
+def _rectified(code):
+    """A code as an array; energy is moved between responses without a sign."""
+    code = np.asarray(code)
+    if (code < 0).any():
+        raise ValueError(f"Expected a rectified layer, of responses >= 0. Received: {code.min():g}")
+    return code

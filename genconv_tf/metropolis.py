@@ -12,7 +12,8 @@ from genconv_tf import noise
 from genconv_tf.langevin import schedule
 
 
-def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1.0, mask=None):
+def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1.0, mask=None,
+                      bounds=None):  # fmt: skip
     """Run the chains `x` for a number of adjusted Langevin steps.
 
     Args:
@@ -21,6 +22,8 @@ def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1
         seeds: `(batch, 2)` int32. Row i of the result depends on seed i alone.
         steps: int or int32 scalar.
         step_size, temperature, mask: as of `langevin`; the density is p^(1/T), given what is held.
+        bounds: (least, largest), broadcastable to `x`: a proposal outside this box is not taken,
+            which restricts the reference distribution to it.
 
     Returns:
         (x, acceptance): the chains after the last step, and which share of their steps each took,
@@ -51,6 +54,8 @@ def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1
         ratio = (new_value - value) / warmth + 0.5 * tf.reduce_sum(z * z - back * back, axes)
         # A proposal where the density is not a number is never taken.
         take = tf.math.log(noise.uniform(uniforms, [], iteration=t)) < ratio
+        if bounds is not None:
+            take &= tf.reduce_all((proposed >= bounds[0]) & (proposed <= bounds[1]), axes)
         column = tf.reshape(take, [-1] + [1] * len(axes))
         return (
             t + 1,

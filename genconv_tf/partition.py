@@ -53,6 +53,13 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
     if reference.kind != "gaussian":
         raise ValueError(f"Expected a Gaussian reference. Received: {reference.kind!r}")
     reverse = samples is not None
+    if reverse and tuple(np.shape(samples))[1:] != tuple(shape):
+        raise ValueError(f"Expected samples of {tuple(shape)}. Received: {np.shape(samples)[1:]}")
+    least = {"chains": (len(samples) if reverse else chains, 2),
+             "temperatures": (temperatures, 1), "steps": (steps, 1)}  # fmt: skip
+    for name, (number, fewest) in least.items():
+        if number < fewest:
+            raise ValueError(f"Expected {name} >= {fewest}. Received: {number}")
     seeds = noise.row_seeds(seed, len(samples) if reverse else chains)
     if reverse:
         x = tf.convert_to_tensor(samples, tf.float32)

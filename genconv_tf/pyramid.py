@@ -53,8 +53,6 @@ class Sampler:
     def __post_init__(self):
         if self.start not in STARTS:
             raise ValueError(f"Expected a start of {STARTS}. Received: {self.start!r}")
-        if self.adjusted and self.bounded:
-            raise ValueError("Expected adjusted steps without bounds. Received: bounded=True")
         for field in dataclasses.fields(self):
             value, least = getattr(self, field.name), int(field.name.endswith("steps"))
             if field.name in ("start", "bounded", "adjusted") or value is None:
@@ -65,6 +63,9 @@ class Sampler:
             for number in value if isinstance(value, tuple) else (value,):
                 if isinstance(number, bool) or not number >= least:
                     raise ValueError(f"Expected {field.name} >= {least}. Received: {value!r}")
+                if self.adjusted and number == 0 and field.name != "start_std":
+                    raise ValueError(f"Expected {field.name} above 0 for adjusted steps. "
+                                     f"Received: {value!r}")  # fmt: skip
 
     @property
     def last_step_size(self):
@@ -139,12 +140,11 @@ class Level:
         temperature = s.temperature
         if s.final_temperature is not None:
             temperature = (temperature, s.final_temperature)
-        if s.adjusted:
-            how = (x, seeds, steps, step_size, temperature, mask)
-            return adjusted_langevin(self.log_density, *how)
         bounds = self.bounds if s.bounded else None
-        x = langevin(self.gradient, x, seeds, steps, step_size, temperature, mask, bounds)
-        return x, tf.ones(tf.shape(x)[:1])
+        how = (x, seeds, steps, step_size, temperature, mask, bounds)
+        if s.adjusted:
+            return adjusted_langevin(self.log_density, *how)
+        return langevin(self.gradient, *how), tf.ones(tf.shape(x)[:1])
 
 
 def make_levels(count, factor, network, seed, reference, sampler, bounds):

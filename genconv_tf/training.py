@@ -55,18 +55,19 @@ def train(recipe, data, output, updates=None, seed=None, changes=None, resume=Fa
     return model
 
 
-def last_chains(output):
+def last_chains(output, data_size):
     """The chains of the finest level as they were at the last checkpoint of a training, as media.
 
     Args:
         output: folder that `train` wrote.
+        data_size: lengths of the data that it learned from.
     """
     output = pathlib.Path(output)
     config = json.loads((output / RUN).read_text())
     stage = len(sorted((output / "training").glob("stage_*.csv"))) - 1
     model = GenerativeConvNet(**{**config, "layers": stages(config)[stage]})
     model.compile(model.learning.make_optimizer(stage))
-    model.build_chains(model.size)
+    model.build_chains(tuple(data_size))
     model.optimizer.build(model.trainable_variables)
     callbacks.Checkpoint(_folder(output, stage)).restore(model)
     return model.preprocessing.decode(model.chains.states[-1]).numpy()

@@ -64,11 +64,21 @@ def test_the_density_of_a_linear_classifier_is_a_gaussian_around_its_weights():
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "log_softmax"])
 def test_probabilities_are_refused(activation):
     weights = np.zeros((128, 3), np.float32)
-    with pytest.raises(ValueError, match=f"classifier of logits.*Received: {activation}"):
+    with pytest.raises(ValueError, match=f"classifier of logits.*as of {activation}"):
         from_classifier(linear_classifier(weights, activation), 1)
-    stacked = keras.Sequential([linear_classifier(weights), keras.layers.Softmax()])
-    with pytest.raises(ValueError, match="classifier of logits"):
-        from_classifier(stacked, 1)
+    inner = linear_classifier(weights)
+    hidden = keras.Model(inner.inputs[0], keras.ops.softmax(inner.outputs[0]))
+    for stacked in (keras.Sequential([inner, keras.layers.Softmax()]), hidden):
+        if activation == "softmax":
+            with pytest.raises(ValueError, match="classifier of logits"):
+                from_classifier(stacked, 1)
+
+
+def test_a_classifier_of_models_is_saved_and_loaded(tmp_path):
+    x = tf.constant(RNG.normal(size=(2, *SHAPE)), tf.float32)
+    classifier = to_classifier([model(1), model(2)], log_partitions=[1.0, 2.0])
+    classifier.save(tmp_path / "own.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "own.keras")(x), classifier(x))
 
 
 def test_wrong_categories_priors_and_models_are_refused():
@@ -79,6 +89,14 @@ def test_wrong_categories_priors_and_models_are_refused():
         from_classifier(classifier, 0)
     with pytest.raises(ValueError, match="3 probabilities that sum to 1"):
         to_classifier([model(1), model(2)], priors=[0.5, 0.5, 0.5])
+    with pytest.raises(ValueError, match="3 probabilities that sum to 1"):
+        to_classifier([model(1), model(2)], priors=[0.5, 0.5, np.nan])
+    with pytest.raises(ValueError, match="at least one model"):
+        to_classifier([])
+    with pytest.raises(ValueError, match="sampler without bounds"):
+        from_classifier(classifier, 1, sampler=Sampler(bounded=True))
+    with pytest.raises(ValueError, match="Keras model that knows its shapes"):
+        from_classifier(model(1), 1)
     with pytest.raises(ValueError, match="log Z of 1 models"):
         to_classifier([model(1)], log_partitions=[0.0, 1.0])
     with pytest.raises(ValueError, match="models of one reference"):

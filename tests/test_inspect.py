@@ -25,6 +25,8 @@ def test_inspect_shows_pieces_basis_functions_and_modes(preset, picture, tmp_pat
     facts = json.loads((tmp_path / "out" / "structure.json").read_text())
     assert facts["f"] == pytest.approx(facts["a + <x, B>"], rel=1e-4)
     assert len(facts["active"]) == 2 and all(0 < share < 1 for share in facts["active"])
+    mode = read_image(tmp_path / "out" / "mode.png")
+    assert mode.shape == (24, 24, 3) and 0 <= facts["mode error"] < 1
     assert "basis_1 to 2" in capsys.readouterr().out
     # A first-layer filter of 5x5 is what its basis function is: shown seven times as large.
     with Image.open(tmp_path / "out" / "basis_1.png") as sheet:

@@ -162,6 +162,43 @@ def test_a_vgg_of_a_file_pools_by_averages_and_may_end_below_the_top(tmp_path):
     np.testing.assert_allclose(features("block2_conv1", weights=path)(x), h, rtol=1e-3, atol=1e-2)
     with pytest.raises(ValueError, match="weights of block2_conv2 in"):
         features("block3_conv1", weights=path)
+    # Every layer of it, and a style by all of them.
+    look = features("block2_conv1", weights=path)
+    codes = look.every_layer(x)
+    assert [code.shape[-1] for code in codes] == [64, 64, 128]
+    np.testing.assert_array_equal(codes[-1], look(x))
+    made = inversion.stylise(look, x[0], x[0, ::-1], inversion.gram, steps=3)
+    assert made.shape == x[0].shape
+    for name, content in (("cut.npz", path.read_bytes()[:1000]), ("array.npz", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=r"Expected an \.npz"):
+            features("block1_conv1", weights=tmp_path / name)
+
+
+def test_without_a_network_it_says_what_to_do(monkeypatch):
+    def refused(*args, **kwargs):
+        raise Exception("URL fetch failure on https://example.org: refused")
+
+    monkeypatch.setattr(keras.applications.vgg19, "get_file", refused, raising=False)
+    monkeypatch.setattr(keras.utils, "get_file", refused)
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", refused)
+    with pytest.raises(ValueError, match=r"a file of one's own\. Received: .*refused"):
+        features("block1_conv1")
+
+
+def test_the_layer_that_is_asked_for_is_the_last_of_every_layer(image):
+    x = given = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.ReLU(name="rectified")(x)
+    look = features("rectified", keras.Model(given, x))
+    codes = look.every_layer(image[None])
+    assert len(codes) == 3
+    np.testing.assert_array_equal(codes[-1], look(image[None]))
+    with pytest.raises(ValueError, match="Expected a rectified layer"):
+        inversion.one_filter(codes[0][0] - 1.0, 0)
+    with pytest.raises(ValueError, match="codes with some response"):
+        inversion.invert(look, tf.zeros_like(codes[-1]), image.shape[:2])
 
 
 def test_a_squeezenet_of_a_file_in_the_order_of_its_layers(tmp_path):
@@ -232,6 +269,7 @@ def test_invert_writes_a_picture(saved, image, tmp_path, change, name, capsys):
         (["--layer", "lov"], "did you mean low?"),
         (["--layer", "low", "--filter", "2"], "filter 2 of low, which is dead there"),
         (["--layer", "high", "--style", "SMALL"], "a style image of at least 8x8"),
+        (["--layer", "high", "--size", "6"], "an image of at least 8x8"),
         (["--layer", "low", "--match", "gram"], "Expected --style with --match gram"),
         (["--layer", "low", "--filter", "1", "--random"], "not allowed with"),
     ],
@@ -270,11 +308,15 @@ def test_an_atlas_in_batches_is_the_atlas(network, image):
     made = atlas.textures(layer, image, steps=10, batch=3)
     whole = atlas.textures(layer, image, steps=10, batch=8)
     assert list(made) == list(whole)
+    for k, texture in made.items():
+        assert np.abs(texture.astype(int) - whole[k]).max() <= 1  # but for rounding
 
 
 def test_colours_and_structures_are_counted():
     grey = np.repeat(RNG.integers(0, 255, (64, 64, 1)), 3, -1).astype(np.uint8)
     assert atlas.colours(grey) == pytest.approx(1.0)
+    faint = np.clip(grey + RNG.integers(-1, 2, grey.shape), 0, 255).astype(np.uint8)
+    assert atlas.colours(faint) == pytest.approx(1.0)
     halves = np.zeros((64, 64, 3), np.uint8)
     halves[:32, :, 0], halves[32:, :, 2] = 200, 200
     assert atlas.colours(halves) == pytest.approx(2.0)

@@ -73,8 +73,8 @@ def test_a_model_may_sample_with_adjusted_steps():
     error = 5 * 9 * np.sqrt(2 / (512 * 64))
     assert abs(variance[True] - 9) < error
     assert abs(variance[False] - 9 / (1 - 2.4**2 / 36)) < error
-    with pytest.raises(ValueError, match="adjusted steps without bounds"):
-        GenerativeConvNet(layers, sampler={"adjusted": True, "bounded": True}, **kwargs)
+    with pytest.raises(ValueError, match="temperature above 0 for adjusted steps"):
+        GenerativeConvNet(layers, sampler={"adjusted": True, "temperature": 0.0}, **kwargs)
     with pytest.raises(ValueError, match="adjusted steps in float32"):
         GenerativeConvNet(layers, sampler={"adjusted": True}, precision="bfloat16", **kwargs)
 
@@ -113,3 +113,13 @@ def test_log_z_of_the_prototype_model_by_numerical_integration():
 def test_a_uniform_reference_has_no_normalised_q():
     with pytest.raises(ValueError, match="Gaussian reference"):
         log_partition(lambda x: tf.reduce_sum(x), Reference("uniform"), (2, 1))
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [({"chains": 1}, "chains >= 2"), ({"temperatures": 0}, "temperatures >= 1"),
+     ({"steps": 0}, "steps >= 1"), ({"samples": np.zeros((4, 9, 1))}, r"samples of \(8, 1\)")],
+)  # fmt: skip
+def test_wrong_arguments_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        log_partition(lambda x: tf.zeros(len(x)), Reference(), (8, 1), **wrong)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from genconv_tf import atlas
-from genconv_tf.cli.invert import load, read
+from genconv_tf.cli.invert import check_size, load, read
 
 SIZE = 96  # of a texture, in pixels
 
@@ -14,6 +14,7 @@ SIZE = 96  # of a texture, in pixels
 def run(options):
     layer = load(options)
     image = read(options.image, options.size) if options.image else noise(options)
+    check_size(image, "an image", layer)
     count = layer.network.output_shape[-1]
     bar = None if options.quiet else keras.utils.Progbar(count, unit_name="filter")
     made = atlas.textures(layer, image, steps=options.steps, seed=options.seed,

@@ -9,7 +9,7 @@ from genconv_tf import GenerativeConvNet, files
 from genconv_tf.data.decode import write_image
 from genconv_tf.diagnostics import diagnose
 
-AGREE = "The chains agree: they may be said to sample one density."
+AGREE = "The chains agree: nothing here says that they sample different densities."
 DISAGREE = (
     "The chains do not agree: a sample depends on where its chain starts and how long it runs."
 )
@@ -19,16 +19,15 @@ COLOURS = ((214, 82, 42), (44, 98, 170))  # of chains from fresh samples and fro
 
 def run(options):
     model = GenerativeConvNet.from_preset(options.model)
-    size = (options.size,) * model.rank if isinstance(options.size, int) else options.size
     result = diagnose(
-        model.twin(precision="float32"),
+        model,
         options.chains,
         options.draws,
         options.thin,
-        size,
+        options.size,
         options.step_size,
         not options.unadjusted,
-        options.seed,
+        seed=options.seed,
     )
     figures = {
         "R-hat": result.r_hat,

@@ -35,13 +35,14 @@ def run(options):
     x = next(iter(train.load(content, options)))
     observed = model.preprocessing.decode(x).numpy()
     made = {
-        "chains": last_chains(learned),
+        "chains": last_chains(learned, x.shape[1:-1]),
         "fresh": ExportedModel(exported).sample(options.num, seed=1),
     }
     if model.learning.start == "data":
         made["reconstructions"] = model.preprocessing.decode(model.reconstruct(x[:SHOWN])).numpy()
     show(folder, model, observed, made)
-    results = {name: figures(model, observed, media, options.vgg) for name, media in made.items()}
+    results = {name: figures(model, observed, media, options.vgg)
+               for name, media in made.items() if name != "reconstructions"}  # fmt: skip
     if "reconstructions" in made:
         results["reconstructions"] = {"error": {"value": relative_error(model, x)}}
     files.write_json(folder / "results.json", results)
@@ -85,7 +86,7 @@ def default_input(about):
 
 
 def relative_error(model, x):
-    """‖x - s²∂f/∂x‖ / ‖x‖ of all the data: what the auto-encoder of Proposition 3 loses."""
+    """‖x - s²∂f/∂x‖ / ‖x‖ of a batch: what the auto-encoder of Proposition 3 loses."""
     return float(tf.norm(x - model.reconstruct(x)) / tf.norm(x))
 
 

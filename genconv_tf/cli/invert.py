@@ -14,7 +14,10 @@ from genconv_tf.features import features
 def run(options):
     layer = load(options)
     image = read(options.image, options.size)
-    style = None if options.style is None else read_style(options, layer)
+    check_size(image, "an image", layer)
+    style = None if options.style is None else read(options.style, options.size)
+    if style is not None:
+        check_size(style, "a style image", layer)
     if options.match is not None:
         if style is None:
             raise ValueError(f"Expected --style with --match {options.match}. Received none")
@@ -52,14 +55,12 @@ def read(path, size):
     return np.asarray(image, np.float32)
 
 
-def read_style(options, layer):
-    """The style image, which a filter must find room in."""
-    style, least = read(options.style, options.size), layer.receptive_field
-    if min(style.shape[:2]) < least:
-        height, width = style.shape[:2]
-        raise ValueError(f"Expected a style image of at least {least}x{least}, what a filter of "
-                         f"{options.layer} sees. Received: {height}x{width}")  # fmt: skip
-    return style
+def check_size(image, what, layer):
+    """Raise a `ValueError` for an image in which a filter of the layer does not find room."""
+    least, (height, width) = layer.receptive_field, image.shape[:2]
+    if min(height, width) < least:
+        raise ValueError(f"Expected {what} of at least {least}x{least}, what a filter of "
+                         f"{layer.layer} sees. Received: {height}x{width}")  # fmt: skip
 
 
 def reallocated(options, layer, code, style):
