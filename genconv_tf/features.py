@@ -141,14 +141,16 @@ def _load_h5(network, path):
 
 def _load_npz(network, path):
     """Set the weights of the lower layers of a VGG from LAYER/kernel and LAYER/bias."""
+    names = []
     try:
-        with np.load(path) as file:
+        with open(path, "rb") as raw, np.load(raw) as file:
+            names = file.files
             for one in network.layers:
                 if one.weights:
                     one.set_weights([file[f"{one.name}/kernel"], file[f"{one.name}/bias"]])
     except KeyError:
         raise ValueError(f"Expected weights of {one.name} in {path}. Received: "
-                         f"{', '.join(np.load(path).files)}") from None  # fmt: skip
+                         f"{', '.join(names)}") from None  # fmt: skip
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(f"Expected an .npz of LAYER/kernel and LAYER/bias. Received: {path} "
                          f"({error})") from None  # fmt: skip
