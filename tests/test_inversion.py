@@ -139,6 +139,12 @@ def test_gram_and_energies_against_numpy():
     np.testing.assert_allclose(inversion.gram(code), exact, rtol=1e-4, atol=1e-6)
 
 
+def test_an_image_is_smoothed(image):
+    noisy = np.clip(image + RNG.normal(0, 30, image.shape), 0, 255).astype(np.uint8)
+    errors = [np.abs(x - image).mean() for x in (noisy, inversion.smoothed(noisy, 0.1))]
+    assert errors[1] < 0.7 * errors[0]
+
+
 def test_receptive_fields(network):
     assert features("low", network).receptive_field == 3
     # 3, then 4 by the pooling, then 8 by a kernel of 3 with steps of 2.
@@ -250,7 +256,7 @@ def test_what_there_is_none_of_is_named(network, tmp_path):
 @pytest.mark.parametrize(
     "change, name",
     [([], "plain_low"), (["--filter", "1"], "filter_1_low"), (["--random"], "random_0_low"),
-     (["--style", "STYLE"], "style_low"),
+     (["--style", "STYLE"], "style_low"), (["--smooth", "0.05"], "plain_low"),
      (["--style", "STYLE", "--match", "gram"], "gram_low")],
 )  # fmt: skip
 def test_invert_writes_a_picture(saved, image, tmp_path, change, name, capsys):

@@ -34,7 +34,7 @@ def run(options):
     folder = pathlib.Path(options.output)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{what}_{options.layer}.png"
-    write_image(path, made)
+    write_image(path, inversion.smoothed(made, options.smooth) if options.smooth else made)
     if not options.quiet:
         print(f"Wrote {path}{note}")
 

@@ -110,6 +110,8 @@ def parser():
     change.add_argument("--random", action="store_true", help="a random share for each map")
     change.add_argument("--style", metavar="FILE", help="the share that each map has there")
 
+    one.add_argument("--smooth", type=_positive, metavar="W",
+                     help="take fine noise off by total variation; the paper: 0.2")  # fmt: skip
     one.add_argument("--match", choices=["energy", "gram"], help="of --style, every layer up to L: "
                      "descend that loss instead of moving energy")  # fmt: skip
 
