@@ -29,42 +29,66 @@ def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1
         (x, acceptance): the chains after the last step, and which share of their steps each took,
         `(batch,)`. About 0.57 is the most efficient in many dimensions; near 0 the chains stand.
     """
-    shape, axes = tf.shape(x)[1:], tuple(range(1, x.shape.rank))
+    shape = tf.shape(x)[1:]
     step_size, temperature = schedule(step_size, steps), schedule(temperature, steps)
     uniforms = noise.fold(seeds, 1)
+
+    def evaluate(x):
+        return value_and_gradient(log_density, x)
+
+    def body(t, x, known, accepted):
+        z, u = noise.normal(seeds, shape, iteration=t), noise.uniform(uniforms, [], iteration=t)
+        how = (step_size(t), temperature(t), mask, bounds)
+        moved, known, take = adjusted_step(evaluate, lambda _, known: known, x, known, z, u, *how)
+        return t + 1, tf.ensure_shape(moved, x.shape), known, accepted + take
+
+    state = (0, x, evaluate(x), tf.zeros(tf.shape(x)[:1]))
+    _, x, _, accepted = tf.while_loop(lambda t, *_: t < steps, body, state)
+    return x, accepted / tf.cast(steps, tf.float32)
+
+
+def value_and_gradient(f, x):
+    """f(x), `(batch,)`, and ∂f/∂x."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        value = f(x)
+    return value, tape.gradient(value, x)
+
+
+def adjusted_step(evaluate, combine, x, known, z, u, step_size, temperature=1.0, mask=None,
+                  bounds=None):  # fmt: skip
+    """One Langevin step, taken or not.
+
+    Args:
+        evaluate: `x ->` what is costly to know of it, a pair `(batch,)` and of the shape of x.
+        combine: `(x, known) ->` log density and its gradient. Of one density what is known is both;
+            of a family of densities they are made of the same.
+        x, known: the chains, and what is known of them.
+        z, u: standard normal noise of the shape of `x`; `(batch,)` uniform on [0, 1).
+        step_size, temperature, mask, bounds: as of `adjusted_langevin`.
+
+    Returns:
+        (x, known, take): the chains, what is known of them, and 1 for each that took its step.
+    """
+    axes = tuple(range(1, x.shape.rank))
 
     def free(change):
         return change if mask is None else mask * change
 
-    def value_and_gradient(x):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            value = log_density(x)
-        return value, free(tape.gradient(value, x))
-
-    def body(t, x, value, gradient, accepted):
-        e, warmth = step_size(t), temperature(t)
-        drift, spread = 0.5 * e**2, e * warmth**0.5
-        z = free(noise.normal(seeds, shape, iteration=t))
-        # Minus the negative noise, for the reason that `langevin.step` has.
-        proposed = x + drift * gradient - (-spread) * z
-        new_value, new_gradient = value_and_gradient(proposed)
-        # log q(x | proposed) - log q(proposed | x), of the Gaussians of one step either way.
-        back = (x - proposed - drift * new_gradient) / spread
-        ratio = (new_value - value) / warmth + 0.5 * tf.reduce_sum(z * z - back * back, axes)
-        # A proposal where the density is not a number is never taken.
-        take = tf.math.log(noise.uniform(uniforms, [], iteration=t)) < ratio
-        if bounds is not None:
-            take &= tf.reduce_all((proposed >= bounds[0]) & (proposed <= bounds[1]), axes)
-        column = tf.reshape(take, [-1] + [1] * len(axes))
-        return (
-            t + 1,
-            tf.ensure_shape(tf.where(column, proposed, x), x.shape),
-            tf.where(take, new_value, value),
-            tf.where(column, new_gradient, gradient),
-            accepted + tf.cast(take, tf.float32),
-        )
-
-    state = (0, x, *value_and_gradient(x), tf.zeros(tf.shape(x)[:1]))
-    _, x, _, _, accepted = tf.while_loop(lambda t, *_: t < steps, body, state)
-    return x, accepted / tf.cast(steps, tf.float32)
+    drift, spread = 0.5 * step_size**2, step_size * temperature**0.5
+    value, gradient = combine(x, known)
+    gradient, z = free(gradient), free(z)
+    # Minus the negative noise, for the reason that `langevin.step` has.
+    proposed = x + drift * gradient - (-spread) * z
+    new = evaluate(proposed)
+    new_value, new_gradient = combine(proposed, new)
+    # log q(x | proposed) - log q(proposed | x), of the Gaussians of one step either way.
+    back = (x - proposed - drift * free(new_gradient)) / spread
+    ratio = (new_value - value) / temperature + 0.5 * tf.reduce_sum(z * z - back * back, axes)
+    # A proposal where the density is not a number is never taken.
+    take = tf.math.log(u) < ratio
+    if bounds is not None:
+        take &= tf.reduce_all((proposed >= bounds[0]) & (proposed <= bounds[1]), axes)
+    column = tf.reshape(take, [-1] + [1] * len(axes))
+    known = tf.where(take, new[0], known[0]), tf.where(column, new[1], known[1])
+    return tf.where(column, proposed, x), known, tf.cast(take, tf.float32)

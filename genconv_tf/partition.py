@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf import noise
-from genconv_tf.metropolis import adjusted_langevin
+from genconv_tf.metropolis import adjusted_step, value_and_gradient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,23 +68,33 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
     # Denser towards q, where the first grains of f change the most.
     betas = tf.cast(np.linspace(0, 1, temperatures + 1) ** 2, tf.float32)
     betas = betas[::-1] if reverse else betas
-    e = step_size * reference.std
+    e, uniforms = step_size * reference.std, noise.fold(seeds, 1)
+
+    def evaluate(x):
+        return value_and_gradient(f, x)
 
     @tf.function
     def anneal(x):
-        def body(k, x, weight, accepted):
-            weight += (betas[k + 1] - betas[k]) * f(x)
-            moved, share = adjusted_langevin(
-                lambda x: betas[k + 1] * f(x) - reference.energy(x),
-                x,
-                noise.fold(seeds, k),
-                steps,
-                e,
-            )
-            return k + 1, tf.ensure_shape(moved, x.shape), weight, accepted + tf.reduce_mean(share)
+        def body(k, x, known, weight, accepted):
+            weight += (betas[k + 1] - betas[k]) * known[0]
 
-        state = (0, x, tf.zeros(len(seeds)), 0.0)
-        return tf.while_loop(lambda k, *_: k < temperatures, body, state)[2:]
+            def combine(x, known):
+                value, slope = known
+                value = betas[k + 1] * value - reference.energy(x)
+                return value, betas[k + 1] * slope - reference.pull(x)
+
+            for i in range(steps):
+                number = k * steps + i
+                z = noise.normal(seeds, shape, iteration=number)
+                u = noise.uniform(uniforms, [], iteration=number)
+                moved, known, take = adjusted_step(evaluate, combine, x, known, z, u, e)
+                x = tf.ensure_shape(moved, x.shape)
+                accepted += tf.reduce_mean(take) / steps
+            return k + 1, x, known, weight, accepted
+
+        # What f is at a chain serves the weight, both ends of the next step, and every β.
+        state = (0, x, evaluate(x), tf.zeros(len(seeds)), 0.0)
+        return tf.while_loop(lambda k, *_: k < temperatures, body, state)[3:]
 
     weight, accepted = (value.numpy() for value in anneal(x))
     scaled = np.exp(np.float64(weight) - weight.max())

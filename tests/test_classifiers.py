@@ -53,7 +53,8 @@ def test_the_density_of_a_linear_classifier_is_a_gaussian_around_its_weights():
     weights = RNG.normal(size=(128, 3)).astype(np.float32)
     level = from_classifier(linear_classifier(weights), 2, base=1, reference=Reference(std=2.0),
                             sampler=Sampler("noise", 2.0, steps=60, step_size=0.8))  # fmt: skip
-    x = pyramid.generate([level], noise.row_seeds(0, 512), SHAPE[:2], SHAPE[2]).numpy()
+    seeds = noise.row_seeds(0, 512)
+    x = tf.function(lambda: pyramid.generate([level], seeds, SHAPE[:2], SHAPE[2]))().numpy()
     mean = 4.0 * (weights[:, 2] - weights[:, 1]).reshape(SHAPE)
     # The mean is s²b, the variance that of steps of 0.8 on s = 2, within 5 standard errors.
     variance = 4.0 / (1 - 0.8**2 / 16)
