@@ -74,7 +74,8 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
     sizes.check_size(sizes.least_size(model.levels), size)
     model = model.twin(precision="float32")
     seeds = noise.row_seeds(seed, chains)
-    fresh = pyramid.generate(model.levels, seeds[: chains // 2], size, model.channels)
+    row = seeds[: chains // 2]
+    fresh = tf.function(lambda: pyramid.generate(model.levels, row, size, model.channels))()
     white = model.reference.std * noise.normal(seeds[chains // 2 :], fresh.shape[1:], iteration=-7)
     settings = {
         "step_size": step_size or model.finest.sampler.last_step_size,

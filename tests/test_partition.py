@@ -65,10 +65,9 @@ def test_a_model_may_sample_with_adjusted_steps():
     layers = [{"filters": 2, "kernel": 3}]
     sampler = {"start_std": 3.0, "steps": 60, "step_size": 2.4}
     kwargs = {"size": 8, "channels": 1, "weight_scale": 0.0, "reference": {"std": 3.0}}
-    variance = {}
+    variance, seeds = {}, noise.row_seeds(0, 512)
     for adjusted in (False, True):
         model = GenerativeConvNet(layers, sampler={**sampler, "adjusted": adjusted}, **kwargs)
-        seeds = noise.row_seeds(0, 512)
         draw = tf.function(lambda levels=model.levels: pyramid.generate(levels, seeds, (8, 8), 1))
         variance[adjusted] = draw().numpy().var()
     error = 5 * 9 * np.sqrt(2 / (512 * 64))
