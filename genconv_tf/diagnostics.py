@@ -88,8 +88,8 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
     level = dataclasses.replace(model.finest, sampler=sampler)
     warm_up = draws if warm_up is None else warm_up
     # Seeds of their own: `generate` has used those that the levels are folded into.
-    row = noise.row_seeds(seed, chains, fold=1)
-    traced, share = traces(level, tf.concat([fresh, white], 0), row, warm_up + draws, thin)
+    own = noise.row_seeds(seed, chains, fold=1)
+    traced, share = traces(level, tf.concat([fresh, white], 0), own, warm_up + draws, thin)
     return summarise(traced.numpy()[..., warm_up:], float(share))
 
 
