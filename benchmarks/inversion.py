@@ -19,7 +19,7 @@ from genconv_tf.cli.invert import read
 from genconv_tf.data.decode import write_image
 from genconv_tf.features import features
 
-LAYERS = {"block1_conv1": 96, "block2_conv1": 96, "block3_conv1": 80}  # and pixels of a texture
+LAYERS = {"block1_conv1": 96, "block2_conv1": 96, "block3_conv1": 64}  # and pixels of a texture
 DEEPER = ("fire4_concat", "fire9_concat")
 STATISTICS = {"energies": inversion.energies, "gram": inversion.gram}
 
@@ -87,7 +87,7 @@ def atlases(options, output):
         options.size, options.seed = size, 0
         count = look.network.output_shape[-1]
         some = range(min(count, options.filters or count))
-        made = atlas.textures(look, noise(options), some, steps=120)
+        made = atlas.textures(look, noise(options), some, steps=100)
         atlas.write(output / layer, layer, made, count)
         results[layer] = {**atlas.summary(made.values()), "filters": len(made), "of": count,
                           "seconds": time.time() - start}  # fmt: skip
