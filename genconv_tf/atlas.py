@@ -7,10 +7,11 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from genconv_tf import files
+from genconv_tf.card import sheet
 from genconv_tf.data.decode import write_image
 from genconv_tf.inversion import invert, noise_image, one_filter
 
-COLUMNS, GAP, LABEL = 16, 4, 12  # of the sheet: tiles in a row, pixels between them, of the number
+COLUMNS, LABEL = 16, 12  # of the sheet: tiles in a row, pixels of the number above each
 CELLS, WIDEST = 17, 272  # of each chroma axis, for counting colours; grey is the middle cell
 
 
@@ -57,7 +58,8 @@ def write(folder, layer, made, count):
     folder.mkdir(parents=True, exist_ok=True)
     for k, image in made.items():
         write_image(folder / f"{k:04d}.png", image)
-    write_image(folder / "sheet.png", sheet(made))
+    tiles = [labelled(k, image) for k, image in made.items()]
+    write_image(folder / "sheet.png", sheet(tiles, min(COLUMNS, len(tiles))))
     figures = {"layer": layer, "filters": count, "shown": len(made), **summary(made.values())}
     files.write_json(folder / "figures.json", figures)
     title = html.escape(f"{layer}: what each filter extracts")
@@ -78,18 +80,13 @@ def write(folder, layer, made, count):
     files.write_text(folder / "index.html", page)
 
 
-def sheet(made):
-    """All textures in rows, each under its number: `(height, width, 3)` uint8."""
-    height, width = next(iter(made.values())).shape[:2]
-    rows = -(-len(made) // COLUMNS)
-    cell = (height + GAP + LABEL, width + GAP)
-    canvas = Image.new("RGB", (min(COLUMNS, len(made)) * cell[1], rows * cell[0]), "white")
-    draw = ImageDraw.Draw(canvas)
-    for i, (k, image) in enumerate(made.items()):
-        left, top = i % COLUMNS * cell[1], i // COLUMNS * cell[0]
-        draw.text((left, top), str(k), fill="black")
-        canvas.paste(Image.fromarray(image), (left, top + LABEL))
-    return np.asarray(canvas)
+def labelled(k, image):
+    """The texture of filter `k` under its number: `(height, width, 3)` uint8."""
+    height, width = image.shape[:2]
+    tile = Image.new("RGB", (width, height + LABEL), "white")
+    ImageDraw.Draw(tile).text((0, 0), str(k), fill="black")
+    tile.paste(Image.fromarray(image), (0, LABEL))
+    return np.asarray(tile)
 
 
 def summary(images):

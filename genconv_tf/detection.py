@@ -5,6 +5,8 @@ import math
 
 import tensorflow as tf
 
+from genconv_tf import sizes
+
 
 @dataclasses.dataclass(frozen=True)
 class Detector:
@@ -55,7 +57,7 @@ class Detector:
             (boxes, ratios): `(found, 4)` top, left, bottom, right in pixels, and f above the
             threshold, `(found,)`, the strongest first.
         """
-        size = (size, size) if isinstance(size, int) else tuple(size)
+        size = sizes.lengths(size, 2)
         if any(n < k for n, k in zip(image.shape, size)):
             raise ValueError(f"Expected an image of at least {tuple(size)}. "
                              f"Received: {tuple(image.shape[:2])}")  # fmt: skip

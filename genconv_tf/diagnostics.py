@@ -70,7 +70,7 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
         if value < least:
             raise ValueError(f"Expected {name} >= {least}. Received: {value}")
     size = model.size if size is None else size
-    size = (size,) * model.rank if isinstance(size, int) else tuple(size)
+    size = sizes.lengths(size, model.rank)
     sizes.check_size(sizes.least_size(model.levels), size)
     model = model.twin(precision="float32")
     seeds = noise.row_seeds(seed, chains)

@@ -64,3 +64,11 @@ def log_density_gradient(f, reference, x):
 def reconstruct(f, reference, x):
     """s²·∂f/∂x: the mean of the Gaussian piece that x lies in (GCN eq. 10, section 4)."""
     return reference.std**2 * score_gradient(f, x)
+
+
+def relative_error(f, reference, x):
+    """‖x - s²∂f/∂x‖ / ‖x‖, `(batch,)`: what the auto-encoder loses of x; 0 at a local mode (GCN
+    Propositions 2 and 3)."""
+    axes = range(1, x.shape.rank)
+    lost = tf.reduce_sum(tf.square(x - reconstruct(f, reference, x)), axes)
+    return tf.sqrt(lost / tf.maximum(tf.reduce_sum(tf.square(x), axes), 1e-24))

@@ -7,6 +7,8 @@ close to the exemplar as another crop of it would be.
 
 import numpy as np
 
+from genconv_tf.sizes import lengths
+
 LEAST = 128  # pixels per side: what the windows of the spectrum need
 _VGG_LAYERS = (("block1_conv1", "block1_conv2"), ("block2_conv1", "block2_conv2"),
                ("block3_conv1",))  # fmt: skip
@@ -87,18 +89,10 @@ def vgg_filters(source=None):
                 channels = width
             blocks.append(block)
         return blocks
-    if source == "keras":
-        import keras
+    from genconv_tf.features import features
 
-        network = keras.applications.VGG19(include_top=False)
-        return [[tuple(network.get_layer(n).get_weights()) for n in b] for b in _VGG_LAYERS]
-    try:
-        with np.load(source) as weights:
-            return [[(weights[f"{n}/kernel"], weights[f"{n}/bias"]) for n in block]
-                    for block in _VGG_LAYERS]  # fmt: skip
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"Expected an .npz file of VGG-19 filters with LAYER/kernel and "
-                         f"LAYER/bias. Received: {source} ({error})") from None  # fmt: skip
+    network = features(_VGG_LAYERS[-1][-1], weights=source).network
+    return [[tuple(network.get_layer(n).get_weights()) for n in b] for b in _VGG_LAYERS]
 
 
 def responses(image, blocks):
@@ -175,7 +169,7 @@ def copy_correlation(sample, exemplar, side=32, count=64, seed=0):
     """
     rng = np.random.default_rng(seed)
     grey, target = sample.mean(-1, dtype=np.float64), exemplar.mean(-1, dtype=np.float64)
-    sides = (side,) * target.ndim if isinstance(side, int) else tuple(side)
+    sides = lengths(side, target.ndim)
     shape = [n + k for n, k in zip(target.shape, sides, strict=True)]
     axes = range(target.ndim)
     wave = np.fft.rfftn(target, shape, axes)

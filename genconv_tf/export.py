@@ -72,7 +72,7 @@ class ExportedModel:
 
         rank = self.metadata["rank"]
         size = self.metadata["size"] if size is None else size
-        size = (size,) * rank if isinstance(size, int) else tuple(size)
+        size = sizes.lengths(size, rank)
         if any(n < m for n, m in zip(size, self.metadata["least_size"])):
             least = tuple(self.metadata["least_size"])
             raise ValueError(f"Expected a size of at least {least}. Received: {size}")

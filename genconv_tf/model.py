@@ -61,8 +61,7 @@ class GenerativeConvNet(keras.Model):
         super().__init__(**{"name": "generative_conv_net", **kwargs})
         if not isinstance(levels, int) or levels < 1:
             raise ValueError(f"Expected at least one level. Received: levels={levels!r}")
-        size = (size,) * rank if isinstance(size, int) else tuple(size)
-        factor = (factor,) * rank if isinstance(factor, int) else tuple(factor)
+        size, factor = sizes.lengths(size, rank), sizes.lengths(factor, rank)
         self.reference = _made(Reference, reference)
         self.sampler = _made(pyramid.Sampler, sampler)
         self.learning = _made(ml.Learning, learning)
@@ -82,14 +81,9 @@ class GenerativeConvNet(keras.Model):
             "seed": seed,
         }
         resolved = resolve(precision, exact=self.sampler.adjusted)
-        network = {
-            "layers": layers,
-            "rank": rank,
-            "boundary": boundary,
-            "weight_init": weight_init,
-            "weight_scale": weight_scale,
-            "dtype": "mixed_bfloat16" if resolved == "bfloat16" else "float32",
-        }
+        own = ("layers", "rank", "boundary", "weight_init", "weight_scale")
+        network = {name: self._config[name] for name in own}
+        network["dtype"] = "mixed_bfloat16" if resolved == "bfloat16" else "float32"
         bounds = self.preprocessing.bounds()
         self.levels = pyramid.make_levels(
             levels, factor, network, seed, self.reference, self.sampler, bounds
@@ -146,7 +140,7 @@ class GenerativeConvNet(keras.Model):
     def build_chains(self, data_size=None):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
         size = self.learning.chain_size or sizes.chain_size(self.levels, data_size or self.size)
-        size = (size,) * self.rank if isinstance(size, int) else tuple(size)
+        size = sizes.lengths(size, self.rank)
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
             [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],
@@ -267,7 +261,7 @@ class GenerativeConvNet(keras.Model):
         if not isinstance(steps, int) or steps < 0:
             raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
         size = self.media_size if size is None else size
-        size = (size,) * self.rank if isinstance(size, int) else tuple(size)
+        size = sizes.lengths(size, self.rank)
         sizes.check_size(self.least_size, size)
         seeds = noise.row_seeds(seed, num)
         return self.sample_media(seeds, tf.constant(size), tf.constant(steps)).numpy()

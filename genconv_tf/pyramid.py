@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from genconv_tf import noise
 from genconv_tf.blocks import score_gradient_in_blocks
-from genconv_tf.energy import Reference
+from genconv_tf.energy import Reference, energy
 from genconv_tf.langevin import langevin
 from genconv_tf.metropolis import adjusted_langevin
 from genconv_tf.network import ScoringNetwork
@@ -105,7 +105,7 @@ class Level:
 
     def log_density(self, x):
         """log p up to a constant, `(batch,)`."""
-        return self.score(x) - self.reference.energy(x)
+        return -energy(self.network, self.reference, x)
 
     def start(self, seeds, size, channels, below=None):
         """Chains to start from: `(batch, *size, channels)`.

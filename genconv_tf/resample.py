@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from genconv_tf.sizes import lengths
+
 
 def downsample(x, factor=2):
     """Average blocks of `factor` along every spatial axis; a remainder at the end is dropped.
@@ -11,7 +13,7 @@ def downsample(x, factor=2):
         factor: int, or one int per spatial axis.
     """
     rank = x.shape.rank - 2
-    factor = (factor,) * rank if isinstance(factor, int) else tuple(factor)
+    factor = lengths(factor, rank)
     if max(factor) == 1:
         return x
     return tf.nn.pool(x, factor, "AVG", strides=factor, padding="VALID")

@@ -5,6 +5,11 @@ import math
 import numpy as np
 
 
+def lengths(size, rank):
+    """`size` along each of `rank` axes: an int is the same along all."""
+    return (size,) * rank if isinstance(size, int) else tuple(size)
+
+
 def phases_of(levels, size):
     """Lengths of a window of data of `size` that lies at every phase of the coarsest grid.
 

@@ -7,11 +7,12 @@ density are decoded exactly, x = s²B (Proposition 2).
 """
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
 from genconv_tf.convolution import convolve
-from genconv_tf.energy import energy, log_density_gradient
+from genconv_tf.energy import energy, log_density_gradient, relative_error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,16 +134,14 @@ def find_mode(network, reference, x, steps=1000, tolerance=1e-4):
     """
     if reference.kind != "gaussian":
         raise ValueError(f"Expected a Gaussian reference. Received: {reference.kind!r}")
-    axes, variance = range(1, x.shape.rank), reference.std**2
     column = [-1] + [1] * (x.shape.rank - 1)
 
-    def residual(x):
-        gap = variance * log_density_gradient(network, reference, x)
-        size = tf.sqrt(tf.reduce_sum(x * x, axes))
-        return gap, tf.sqrt(tf.reduce_sum(gap * gap, axes)) / tf.maximum(size, 1e-12)
+    residual = functools.partial(relative_error, network, reference)
 
     def body(t, x, step):
-        gap, far = residual(x)
+        # s²B - x; the same gradient as in the residual, of which the graph makes one.
+        gap = reference.std**2 * log_density_gradient(network, reference, x)
+        far = residual(x)
         moved = x + tf.reshape(step, column) * gap
         better = energy(network, reference, moved) <= energy(network, reference, x)
         better = better & (far > tolerance)
@@ -150,8 +149,8 @@ def find_mode(network, reference, x, steps=1000, tolerance=1e-4):
         return t + 1, x, tf.where(better, tf.minimum(2 * step, 1.0), step / 2)
 
     def going_on(t, x, step):
-        return (t < steps) & tf.reduce_any((residual(x)[1] > tolerance) & (step > 1e-6))
+        return (t < steps) & tf.reduce_any((residual(x) > tolerance) & (step > 1e-6))
 
     descend = tf.function(lambda x: tf.while_loop(going_on, body, (0, x, tf.ones(len(x))))[1])
     x = descend(x)
-    return x, residual(x)[1]
+    return x, residual(x)

@@ -13,6 +13,7 @@ from genconv_tf.cli import train
 from genconv_tf.cli.evaluate import measure
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import write
+from genconv_tf.energy import relative_error
 from genconv_tf.export import ExportedModel
 from genconv_tf.resources import resource
 from genconv_tf.training import RUN, last_chains
@@ -44,7 +45,8 @@ def run(options):
     results = {name: figures(model, observed, media, options.vgg)
                for name, media in made.items() if name != "reconstructions"}  # fmt: skip
     if "reconstructions" in made:
-        results["reconstructions"] = {"error": {"value": relative_error(model, x)}}
+        error = tf.reduce_mean(relative_error(model.score, model.reference, x))
+        results["reconstructions"] = {"error": {"value": float(error)}}
     files.write_json(folder / "results.json", results)
     files.write_text(folder / "README.md", report(content["recipe"], results))
     if not options.quiet:
@@ -83,11 +85,6 @@ def default_input(about):
         raise ValueError(f"Expected an INPUT for {about.get('name', 'this recipe')}. Received none")
     path = about["input"]
     return path if ":" in path else str(resource("saved_models") / path)
-
-
-def relative_error(model, x):
-    """‖x - s²∂f/∂x‖ / ‖x‖ of a batch: what the auto-encoder of Proposition 3 loses."""
-    return float(tf.norm(x - model.reconstruct(x)) / tf.norm(x))
 
 
 def report(about, results):

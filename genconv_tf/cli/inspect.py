@@ -9,6 +9,7 @@ from genconv_tf import GenerativeConvNet, files, noise, pyramid, structure
 from genconv_tf.card import sheet
 from genconv_tf.data.decode import read_image, write_image
 from genconv_tf.data.images import to_size
+from genconv_tf.energy import relative_error
 
 STRENGTH = 100.0  # grey levels that the strongest pixel of a basis function is shown with
 LEAST = 32  # pixels of its picture's side: small ones are shown larger
@@ -24,8 +25,8 @@ def run(options):
     folder = pathlib.Path(options.output)
     folder.mkdir(parents=True, exist_ok=True)
     write_image(folder / "image.png", model.preprocessing.decode(x).numpy()[0])
-    made = model.preprocessing.decode(model.reconstruct(x)).numpy()[0]
-    write_image(folder / "reconstruction.png", made)
+    made = model.preprocessing.decode(model.reconstruct(x)).numpy()
+    write_image(folder / "reconstruction.png", made[0])
     for layer in range(len(network.specs)):
         basis = structure.basis_functions(network, x, layer).numpy()
         write_image(
@@ -33,8 +34,8 @@ def run(options):
         )
     mode, residual = structure.find_mode(network, reference, x, options.steps)
     write_image(folder / "mode.png", model.preprocessing.decode(mode).numpy()[0])
-    facts = figures(network, x, float(residual[0]), float(tf.norm(x - model.reconstruct(x))
-                    / tf.norm(x)))  # fmt: skip
+    error = relative_error(network, reference, x)
+    facts = figures(network, x, float(residual[0]), float(error[0]))
     files.write_json(folder / "structure.json", facts)
     if not options.quiet:
         for name, value in facts.items():

@@ -23,7 +23,7 @@ def generate(source, kinds, **settings):
 
     Args:
         source: the name.
-        kinds: `SOUNDS` or `VIDEOS`.
+        kinds: `SOUNDS`, `VIDEOS` or `IMAGES`.
         **settings: arguments of the generator, left out where they are `None`.
 
     Raises:

@@ -8,6 +8,7 @@ from genconv_tf.data.generated import generate, is_generated
 from genconv_tf.data.generated_images import IMAGES
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
+from genconv_tf.sizes import lengths
 
 # A weak colour is mostly the noise of JPEG: at full strength it would be most of what is learned.
 ENLARGED = 4
@@ -51,7 +52,7 @@ def images(
     """
     if crop not in ("resize", "random", "none"):
         raise ValueError(f'Expected crop "resize", "random" or "none". Received: {crop!r}')
-    size = (size, size) if isinstance(size, int) else size
+    size = None if size is None else lengths(size, 2)
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
     if is_generated(source):

@@ -12,6 +12,7 @@ from genconv_tf.data.images import mean_colour, principal_colours, to_size
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
 from genconv_tf.files import whole_file
+from genconv_tf.sizes import lengths
 
 RATE = 25.0  # frames a second of what does not say so itself
 EXTENSIONS = (".mp4", ".avi", ".webm", ".gif", ".mov", ".mkv")
@@ -62,7 +63,7 @@ def videos(
     for name, value, least in (("frames", frames, 1), ("start", start, 0), ("stride", stride, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
-    size = (size, size) if isinstance(size, int) else size
+    size = None if size is None else lengths(size, 2)
     if is_generated(source):
         needed = None if frames is None else start + frames * stride
         source = generate(source, VIDEOS, frames=needed, size=size)
