@@ -33,15 +33,7 @@ def convolve(x, kernel, strides, boundary="valid", padding=0):
         `(batch, *positions, filters)`.
     """
     size = tuple(kernel.shape[:-2])
-    if isinstance(boundary, str):
-        boundary = (boundary,) * len(size)
-    widths = [
-        (padding, padding) if b == "valid" else _widths(n, k, s)
-        for n, k, s, b in zip(_spatial(x), size, strides, boundary, strict=True)
-    ]
-    torus = [b == "torus" for b in boundary]
-    x = _zeros(x, [(0, 0) if t else w for w, t in zip(widths, torus)])
-    x = wrap(x, [w if t else (0, 0) for w, t in zip(widths, torus)])
+    x = _extended(x, size, strides, boundary, padding)
     if tuple(x.shape[2:-1]) == size[1:] and len(size) > 1:
         return _convolve_whole(x, kernel, strides[0])
     if max(strides) > 1 and x.shape[-1] < _FOLD_BELOW_CHANNELS:
@@ -50,6 +42,41 @@ def convolve(x, kernel, strides, boundary="valid", padding=0):
     # Without the name of its format the eager gradient of a 3-D convolution fails (TF 2.21).
     form = ("NWC", "NHWC", "NDHWC")[len(size) - 1]
     return tf.nn.convolution(x, kernel, strides=strides, padding="VALID", data_format=form)
+
+
+def operate(x, layer, boundary="valid"):
+    """What a `Layer` of an operation gives, at every position of `x` `(batch, *spatial, channels)`:
+    `(batch, *positions, channels)`, or `bins` times as many channels, those of one map together."""
+    if layer.operation == "absolute":
+        return tf.abs(x)
+    if layer.operation == "bins":
+        width = 2 * layer.span / layer.bins
+        centres = [-layer.span + width * (b + 0.5) for b in range(layer.bins)]
+        # The outermost bins hold all that lies beyond them.
+        inside = tf.clip_by_value(x, *(tf.cast(c, x.dtype) for c in (centres[0], centres[-1])))
+        share = 1 - tf.abs(inside[..., None] - tf.constant(centres, x.dtype)) / width
+        maps = x.shape[-1] * layer.bins
+        return tf.reshape(tf.nn.relu(share), tf.concat([tf.shape(x)[:-1], [maps]], 0))
+    rank = x.shape.rank - 2
+    size = [n if k == "full" else k for n, k in zip(_spatial(x), layer.kernels(rank))]
+    strides = layer.strides(rank)
+    x = _extended(x, size, strides, boundary, layer.padding)
+    form = ("NWC", "NHWC", "NDHWC")[rank - 1]
+    kind = {"max": "MAX", "average": "AVG"}[layer.operation]
+    return tf.nn.pool(x, size, kind, strides, "VALID", form)
+
+
+def _extended(x, size, strides, boundary, padding):
+    """`x` with what its `boundary` puts beyond the ends of every axis."""
+    if isinstance(boundary, str):
+        boundary = (boundary,) * len(size)
+    widths = [
+        (padding, padding) if b == "valid" else _widths(n, k, s)
+        for n, k, s, b in zip(_spatial(x), size, strides, boundary, strict=True)
+    ]
+    torus = [b == "torus" for b in boundary]
+    x = _zeros(x, [(0, 0) if t else w for w, t in zip(widths, torus)])
+    return wrap(x, [w if t else (0, 0) for w, t in zip(widths, torus)])
 
 
 def _convolve_whole(x, kernel, stride):

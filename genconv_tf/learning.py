@@ -118,21 +118,17 @@ def likelihood_gradient(network, data, chains, normalise="top", boundary=None):
         `normalise` is `"none"`), and one gradient per trainable weight.
     """
     observed = network.data_boundary
-    count_data = network.layer_positions(data.shape[1:-1], observed)
-    count_chains = network.layer_positions(chains.shape[1:-1], boundary)
     with tf.GradientTape() as tape:
-        f_data = tf.reduce_mean(network(data, boundary=observed))
-        f_chains = tf.reduce_mean(network(chains, boundary=boundary))
-        if normalise != "none":
-            f_data /= count_data[-1]
-            f_chains /= count_chains[-1]
+        f = network if normalise == "none" else network.mean
+        f_data = tf.reduce_mean(f(data, boundary=observed))
+        f_chains = tf.reduce_mean(f(chains, boundary=boundary))
         gap = f_data - f_chains
         loss = -gap
     weights = [w.value for w in network.trainable_variables]
     gradients = tape.gradient(loss, weights)
     if normalise == "layer":
-        layer = {w.path: i for i, pair in enumerate(zip(network.kernels, network.biases))
-                 for w in pair}  # fmt: skip
+        layer = {w.path: i for i, _, *pair in network.learned() for w in pair}
+        count_chains = network.layer_positions(chains.shape[1:-1], boundary)
         top = count_chains[-1]
         gradients = [
             g * (top / count_chains[layer[w.path]])
@@ -152,7 +148,7 @@ def clip_largest(gradient, largest):
 def rates(network, level_rate=1.0, bias_rate=1.0):
     """Factor on the step of each trainable weight of `network`: level, layer, bias."""
     factor = {}
-    for spec, kernel, bias in zip(network.specs, network.kernels, network.biases):
+    for _, spec, kernel, bias in network.learned():
         factor[kernel.path] = level_rate * spec.learning_rate
         factor[bias.path] = level_rate * spec.learning_rate * bias_rate
     return [factor[v.path] for v in network.trainable_variables]
@@ -160,7 +156,7 @@ def rates(network, level_rate=1.0, bias_rate=1.0):
 
 def decays(network, weight_decay=0.0):
     """Weight decay of each trainable weight of `network`: none of the biases."""
-    kernels = {kernel.path for kernel in network.kernels}
+    kernels = {kernel.path for _, _, kernel, _ in network.learned()}
     return [weight_decay if v.path in kernels else 0.0 for v in network.trainable_variables]
 
 

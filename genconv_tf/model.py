@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from genconv_tf import banks, noise, pyramid, sizes
 from genconv_tf import learning as ml
-from genconv_tf import noise, pyramid, sizes
 from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
@@ -29,6 +29,7 @@ class GenerativeConvNet(keras.Model):
         factor: ratio of size between two levels, one int or one per axis.
         boundary: of the chains: `"torus"`, `"same"` or `"valid"`, one or one per axis.
         weight_init, weight_scale: see `ScoringNetwork`; a list of scales gives each level its own.
+        bank: arguments of `banks.make`, of a FRAME model: given filters that all levels stand on.
         reference: a `Reference` or its arguments.
         sampler: a `Sampler` or its arguments.
         learning: a `Learning` or its arguments.
@@ -49,6 +50,7 @@ class GenerativeConvNet(keras.Model):
         boundary="torus",
         weight_init="he",
         weight_scale=0.3,
+        bank=None,
         reference=None,
         sampler=None,
         learning=None,
@@ -76,6 +78,7 @@ class GenerativeConvNet(keras.Model):
             "boundary": boundary,
             "weight_init": weight_init,
             "weight_scale": weight_scale,
+            "bank": bank,
             "size": size,
             "precision": precision,
             "seed": seed,
@@ -83,6 +86,9 @@ class GenerativeConvNet(keras.Model):
         resolved = resolve(precision, exact=self.sampler.adjusted)
         own = ("layers", "rank", "boundary", "weight_init", "weight_scale")
         network = {name: self._config[name] for name in own}
+        if bank is not None:
+            network["bank"] = banks.make(**{**self.preprocessing.affine(channels), **bank})
+            self._config["bank"] = network["bank"].config
         network["dtype"] = "mixed_bfloat16" if resolved == "bfloat16" else "float32"
         bounds = self.preprocessing.bounds()
         self.levels = pyramid.make_levels(

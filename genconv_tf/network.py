@@ -1,56 +1,24 @@
 """The scoring function f(x; w): a bottom-up ConvNet of any rank, depth and boundary."""
 
 import dataclasses
+import math
 
 import keras
 import tensorflow as tf
 
-from genconv_tf.convolution import BOUNDARIES, convolve, positions, wrap, wrapped_before
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """One layer of a scoring function.
-
-    Args:
-        filters: number of filters.
-        kernel: size of a filter, one int or one per spatial axis. `"full"` covers the axis whole:
-            on every axis a fully connected layer, on the spatial axes of a video the spatially
-            fully connected one of the STG paper.
-        stride: sub-sampling, one int or one per spatial axis.
-        padding: zeros added to both ends of every axis under a `"valid"` boundary.
-        relu: whether the responses are rectified. Only the top layer may go without.
-        learning_rate: factor on the step of this layer's weights.
-    """
-
-    filters: int
-    kernel: int | str | tuple = 3
-    stride: int | tuple = 1
-    padding: int = 0
-    relu: bool = True
-    learning_rate: float = 1.0
-
-    def __post_init__(self):
-        for name, least in (("filters", 1), ("padding", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"Expected a layer's {name} >= {least}. Received: {value!r}")
-        object.__setattr__(self, "kernel", _frozen(self.kernel, "kernel", allow_full=True))
-        object.__setattr__(self, "stride", _frozen(self.stride, "stride"))
-
-    def kernels(self, rank):
-        """Size along each of `rank` axes; `"full"` where it covers the axis."""
-        return _per_axis(self.kernel, rank, "kernel")
-
-    def strides(self, rank):
-        return _per_axis(self.stride, rank, "stride")
+from genconv_tf import geometry
+from genconv_tf.convolution import BOUNDARIES, convolve, operate, positions, wrap
+from genconv_tf.layers import Layer, check_rectified, parents, per_axis
 
 
 class ScoringNetwork(keras.layers.Layer):
     """f(x; w), the sum over filters and positions of the top layer's responses (GCN eq. 6).
 
+    On a bank of given filters (FRAME eq. 10, 20) the layers stand on each layer of responses that
+    the bank gives, with weights of their own, and f sums over them all.
+
     Args:
-        layers: sequence of `Layer`.
+        layers: sequence of `Layer` or of their arguments.
         rank: number of spatial axes, 1 to 3.
         boundary: `"valid"`, `"same"` or `"torus"`, one for all axes or one for each, unless a call
             says otherwise.
@@ -58,6 +26,8 @@ class ScoringNetwork(keras.layers.Layer):
             √(2 / inputs of the filter) or 1, times `weight_scale`. Biases start at zero.
         weight_scale: see `weight_init`.
         seed: of the initial weights.
+        bank: a `banks.Bank` of filters below the layers, whose weights are given and stay; `None`
+            for a network that learns all of its filters.
 
     Call arguments:
         x: `(batch, *spatial, channels)` float32.
@@ -75,62 +45,114 @@ class ScoringNetwork(keras.layers.Layer):
         weight_init="he",
         weight_scale=0.3,
         seed=0,
+        bank=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if rank not in (1, 2, 3):
             raise ValueError(f"Expected one to three spatial axes. Received: rank={rank!r}")
         boundary = tuple(boundary) if isinstance(boundary, list) else boundary
-        if not set(_per_axis(boundary, rank, "boundary")) <= set(BOUNDARIES):
+        if not set(per_axis(boundary, rank, "boundary")) <= set(BOUNDARIES):
             raise ValueError(f"Expected a boundary of {BOUNDARIES}. Received: {boundary!r}")
         if weight_init not in ("he", "normal"):
             raise ValueError(f'Expected weight_init "he" or "normal". Received: {weight_init!r}')
         if not layers:
             raise ValueError("Expected at least one layer. Received none")
-        self.specs = tuple(s if isinstance(s, Layer) else Layer(**s) for s in layers)
-        if not all(spec.relu for spec in self.specs[:-1]):
-            raise ValueError("Expected rectified layers below the top. Received: relu=false")
-        self.rank, self.boundary, self.seed = rank, boundary, seed
+        self.own = tuple(s if isinstance(s, Layer) else Layer(**s) for s in layers)
+        self.bank, self.rank, self.boundary, self.seed = bank, rank, boundary, seed
         self.weight_init, self.weight_scale = weight_init, weight_scale
+        self.specs = self.own if bank is None else bank.below(self.own)
+        self.after = parents(self.specs)
+        check_rectified(self.specs, self.after)
+        self.fields = geometry.fields(self.specs, self.after, rank)
+        self.tops = [i for i in range(len(self.specs)) if i not in self.after]
+        self.field = geometry.widest([self.fields[i] for i in self.tops], rank)
 
     def build(self, input_shape):
-        lengths, channels = list(input_shape[1:-1]), input_shape[-1]
-        self.kernels, self.biases = [], []
-        for i, spec in enumerate(self.specs):
-            size = spec.kernels(self.rank)
-            if "full" in size:
-                size = tuple(n if k == "full" else k for n, k in zip(lengths, size))
-                if None in size:
-                    raise ValueError(f"Expected a fixed size below full layer {i + 1}. Received: "
-                                     f"{tuple(input_shape)}")  # fmt: skip
-            fan_in = channels
-            for k in size:
-                fan_in *= k
-            std = self.weight_scale * ((2 / fan_in) ** 0.5 if self.weight_init == "he" else 1)
-            init = keras.initializers.RandomNormal(stddev=std, seed=self.seed + i)
-            self.kernels.append(
-                self.add_weight((*size, channels, spec.filters), init, name=f"kernel_{i}")
-            )
-            self.biases.append(self.add_weight((spec.filters,), "zeros", name=f"bias_{i}"))
-            lengths = self._lengths(lengths, i, self.boundary)
-            channels = spec.filters
+        signal = (list(input_shape[1:-1]), input_shape[-1])
+        self.kernels, self.biases, shapes = [], [], []
+        for i, (spec, parent) in enumerate(zip(self.specs, self.after)):
+            lengths, channels = shapes[parent] if parent >= 0 else signal
+            kernel = bias = None
+            if self.bank is not None and i < len(self.bank.layers):
+                kernel, bias = self.bank.variables(i, channels)
+            elif spec.operation is None:
+                kernel, bias = self._add_filters(i, lengths, channels, input_shape)
+            self.kernels.append(kernel)
+            self.biases.append(bias)
+            shapes.append((self._lengths(lengths, i, self.boundary), spec.channels(channels)))
+
+    def _add_filters(self, i, lengths, channels, input_shape):
+        """The weights of layer `i`, which learns them."""
+        spec = self.specs[i]
+        size = tuple(n if k == "full" else k for n, k in zip(lengths, spec.kernels(self.rank)))
+        if None in size:
+            raise ValueError(f"Expected a fixed size below full layer {i + 1}. Received: "
+                             f"{tuple(input_shape)}")  # fmt: skip
+        inputs = channels * math.prod(size)
+        std = self.weight_scale * ((2 / inputs) ** 0.5 if self.weight_init == "he" else 1)
+        init = keras.initializers.RandomNormal(stddev=std, seed=self.seed + i)
+        kernel = self.add_weight((*size, channels, spec.filters), init, name=f"kernel_{i}")
+        return kernel, self.add_weight((spec.filters,), "zeros", name=f"bias_{i}")
 
     def call(self, x, boundary=None):
+        axes = range(1, self.rank + 2)
+        # A position of a finer layer stands for a smaller part of the signal.
+        cells = [math.prod(self.fields[i].jump) for i in self.tops]
+        return tf.add_n([
+            cell / cells[-1] * tf.reduce_sum(top, axes)
+            for cell, top in zip(cells, self.top_responses(x, boundary))
+        ])  # fmt: skip
+
+    def mean(self, x, boundary=None):
+        """f(x) per position of the top, `(batch,)`: what signals of any size can be compared by."""
+        axes = range(1, self.rank + 1)
+        return tf.add_n([
+            tf.reduce_sum(tf.reduce_mean(top, axes), -1)
+            for top in self.top_responses(x, boundary)
+        ])  # fmt: skip
+
+    def top_responses(self, x, boundary=None):
+        """Responses of every layer that nothing comes after, `(batch, *positions, filters)` in
+        float32; `mean` sums their means, f their sums over positions."""
         boundary = boundary or self.boundary
-        if self._wraps_once(x.shape[1:-1], boundary):
-            x, boundary = wrap(x, self.reach()), "valid"
-        top = self.responses(x, boundary)[-1]
-        return tf.reduce_sum(tf.cast(top, self.variable_dtype), range(1, self.rank + 2))
+        lengths, once = x.shape[1:-1], self._wraps_once(x.shape[1:-1], boundary)
+        if once:
+            dynamic = tf.shape(x)[1:-1]
+            lengths = [dynamic[a] if n is None else n for a, n in enumerate(lengths)]
+            x, boundary = wrap(x, self.field.reach), "valid"
+        maps = self.responses(x, boundary)
+        tops = [maps[i] for i in self.tops]
+        if once and len(tops) > 1:
+            tops = [self._unwrapped(top, i, lengths) for i, top in zip(self.tops, tops)]
+        return [tf.cast(top, self.variable_dtype) for top in tops]
+
+    def _unwrapped(self, top, i, lengths):
+        """Responses of top `i` without those to what others see beyond the ends of a torus."""
+        field, begin, size = self.fields[i], [0], [-1]
+        for axis, n in enumerate(lengths):
+            begin.append((self.field.reach[axis][0] - field.reach[axis][0]) // field.jump[axis])
+            size.append(n // field.jump[axis])
+        return tf.slice(top, [*begin, 0], [*size, -1])
+
+    def learned(self):
+        """(index, spec, kernel, bias) of every layer whose weights are learned."""
+        given = 0 if self.bank is None else len(self.bank.layers)
+        return [
+            (i, self.specs[i], self.kernels[i], self.biases[i])
+            for i in range(given, len(self.specs))
+            if self.specs[i].operation is None
+        ]
 
     @property
     def boundaries(self):
         """The boundary along each axis."""
-        return _per_axis(self.boundary, self.rank, "boundary")
+        return per_axis(self.boundary, self.rank, "boundary")
 
     @property
     def covered(self):
         """Along which axes some layer covers the signal whole."""
-        return tuple(extent is None for extent in self.receptive_field())
+        return tuple(extent is None for extent in self.field.extent)
 
     @property
     def torus(self):
@@ -145,33 +167,32 @@ class ScoringNetwork(keras.layers.Layer):
     def responses(self, x, boundary=None):
         """Responses of every layer, bottom up: a list of `(batch, *positions, filters)`."""
         boundary = boundary or self.boundary
-        h, maps = tf.cast(x, self.compute_dtype), []
-        for spec, kernel, bias in zip(self.specs, self.kernels, self.biases, strict=True):
-            kernel, bias = (tf.cast(w.value, self.compute_dtype) for w in (kernel, bias))
-            edges = self.boundaries_of(spec, boundary)
-            h = convolve(h, kernel, spec.strides(self.rank), edges, spec.padding)
-            h = h + bias
-            if spec.relu:
-                h = tf.nn.relu(h)
-            maps.append(h)
+        x, maps = tf.cast(x, self.compute_dtype), []
+        for i, parent in enumerate(self.after):
+            h = self.respond(i, maps[parent] if parent >= 0 else x, boundary)
+            maps.append(tf.nn.relu(h) if self.specs[i].relu else h)
         return maps
+
+    def respond(self, i, below, boundary=None):
+        """Responses of layer `i` to those of the layer that it comes after, not yet rectified."""
+        spec = self.specs[i]
+        edges = self.boundaries_of(spec, boundary)
+        if spec.operation is not None:
+            return operate(below, spec, edges)
+        kernel, bias = (
+            tf.cast(tf.convert_to_tensor(w), self.compute_dtype)
+            for w in (self.kernels[i], self.biases[i])
+        )
+        return convolve(below, kernel, spec.strides(self.rank), edges, spec.padding) + bias
 
     def reach(self):
         """Samples beyond the two ends of a torus that its top positions see: a pair an axis."""
-        reach, jump = [(0, 0)] * self.rank, [1] * self.rank
-        for spec in self.specs:
-            for axis, (k, s) in enumerate(zip(spec.kernels(self.rank), spec.strides(self.rank))):
-                if k != "full":
-                    here = wrapped_before(k, s)
-                    before, after = reach[axis]
-                    reach[axis] = before + jump[axis] * here, after + jump[axis] * (k - s - here)
-                jump[axis] *= s
-        return reach
+        return self.field.reach
 
     def _wraps_once(self, lengths, boundary):
         """Whether valid convolutions of the signal, wrapped once by all that is seen of it, give
         what wrapping the responses of every layer gives, at a fraction of its time."""
-        if set(_per_axis(boundary, self.rank, "boundary")) != {"torus"}:
+        if set(per_axis(boundary, self.rank, "boundary")) != {"torus"}:
             return False
         if any(self.covered) or any(spec.padding for spec in self.specs):
             return False
@@ -183,49 +204,36 @@ class ScoringNetwork(keras.layers.Layer):
 
     def layer_positions(self, size, boundary=None):
         """Number of positions of every layer on a signal of `size`: a list, bottom up."""
-        lengths, counts = list(size), []
-        for i in range(len(self.specs)):
-            lengths = self._lengths(lengths, i, boundary or self.boundary)
-            if min(lengths) < 1:
+        lengths = []
+        for i, parent in enumerate(self.after):
+            below = lengths[parent] if parent >= 0 else list(size)
+            lengths.append(self._lengths(below, i, boundary or self.boundary))
+            if min(lengths[-1]) < 1:
                 raise ValueError(f"Expected a size of at least {self.least_size(boundary)} per "
                                  f"axis. Received: {tuple(size)}")  # fmt: skip
-            count = 1
-            for n in lengths:
-                count *= n
-            counts.append(count)
-        return counts
+        return [math.prod(each) for each in lengths]
 
     def receptive_field(self):
         """Extent of one top response in the input along each axis (`None` where it is all)."""
-        extent, jump = [1] * self.rank, [1] * self.rank
-        for spec in self.specs:
-            for axis, (k, s) in enumerate(zip(spec.kernels(self.rank), spec.strides(self.rank))):
-                full = k == "full" or extent[axis] is None
-                extent[axis] = None if full else extent[axis] + (k - 1) * jump[axis]
-                jump[axis] *= s
-        return tuple(extent)
+        return self.field.extent
 
     def total_strides(self):
         """Samples of the input between two positions of the top layer, along each axis."""
-        total = [1] * self.rank
-        for spec in self.specs:
-            total = [a * b for a, b in zip(total, spec.strides(self.rank))]
-        return tuple(total)
+        return self.field.jump
 
     def least_size(self, boundary=None):
         """Smallest signal along each axis: the receptive field, or on a torus what all that its
         top positions see wraps around once."""
-        each = _per_axis(boundary or self.boundary, self.rank, "boundary")
+        each = per_axis(boundary or self.boundary, self.rank, "boundary")
         padded = any(spec.padding for spec in self.specs)
         seen = [1 if e is None or padded else e for e in self.receptive_field()]
-        reach, jump = self.reach(), [1] * self.rank
         least = [n if b == "valid" else max(1, *r) if b == "torus" else 1
-                 for n, b, r in zip(seen, each, reach)]  # fmt: skip
-        for spec in self.specs:
-            for axis, (k, s) in enumerate(zip(spec.kernels(self.rank), spec.strides(self.rank))):
+                 for n, b, r in zip(seen, each, self.reach())]  # fmt: skip
+        for spec, parent in zip(self.specs, self.after):
+            jump = self.fields[parent].jump if parent >= 0 else (1,) * self.rank
+            for axis, k in enumerate(spec.kernels(self.rank)):
                 if k != "full" and each[axis] != "valid":
                     least[axis] = max(least[axis], -(-k // 2) * jump[axis])
-                jump[axis] *= s
         return tuple(least)
 
     def compute_output_shape(self, input_shape):
@@ -234,12 +242,13 @@ class ScoringNetwork(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "layers": [dataclasses.asdict(spec) for spec in self.specs],
+            "layers": [dataclasses.asdict(spec) for spec in self.own],
             "rank": self.rank,
             "boundary": self.boundary,
             "weight_init": self.weight_init,
             "weight_scale": self.weight_scale,
             "seed": self.seed,
+            "bank": self.bank,
         }
 
     def _lengths(self, lengths, i, boundary):
@@ -258,23 +267,5 @@ class ScoringNetwork(keras.layers.Layer):
 
     def boundaries_of(self, spec, boundary=None):
         """Along each axis; a kernel that covers the axis has nothing to wrap or to pad."""
-        each = _per_axis(boundary or self.boundary, self.rank, "boundary")
+        each = per_axis(boundary or self.boundary, self.rank, "boundary")
         return tuple("valid" if k == "full" else b for k, b in zip(spec.kernels(self.rank), each))
-
-
-def _frozen(value, name, allow_full=False):
-    """An int (or "full"), or a tuple of them, all positive."""
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    for v in values:
-        full = allow_full and v == "full"
-        if not full and (not isinstance(v, int) or isinstance(v, bool) or v < 1):
-            raise ValueError(f"Expected a positive {name}. Received: {value!r}")
-    return tuple(value) if isinstance(value, (tuple, list)) else value
-
-
-def _per_axis(value, rank, name):
-    if not isinstance(value, tuple):
-        return (value,) * rank
-    if len(value) != rank:
-        raise ValueError(f"Expected one {name} or {rank} of them. Received: {value}")
-    return value

@@ -14,7 +14,7 @@ _RECIPE_KEYS = {"name", "summary", "paper", "minutes", "input"}
 _DATA_KEYS = {"kind", "size", "crop", "mean", "batch", "frames", "start", "stride", "rate",
               "seconds", "scale", "colours", "subbands"}  # fmt: skip
 _MODEL_KEYS = {"layers", "rank", "channels", "levels", "factor", "boundary", "weight_init",
-               "weight_scale", "precision", "size", "seed"}  # fmt: skip
+               "weight_scale", "bank", "precision", "size", "seed"}  # fmt: skip
 
 
 def names():
@@ -41,10 +41,13 @@ def load(recipe, changes=None):
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"Expected a TOML recipe. Received: {path} ({error})") from None
     for dotted, value in (changes or {}).items():
-        section, _, key = dotted.partition(".")
-        if not key:
+        *sections, key = dotted.split(".")
+        if not sections or not key:
             raise ValueError(f"Expected a setting as section.key. Received: {dotted!r}")
-        content.setdefault(section, {})[key] = value
+        place = content
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = value
     _check(content)
     return {section: content.get(section, {}) for section in _SECTIONS}
 

@@ -11,7 +11,6 @@ import functools
 
 import tensorflow as tf
 
-from genconv_tf.convolution import convolve
 from genconv_tf.energy import energy, log_density_gradient, relative_error
 
 
@@ -50,16 +49,27 @@ def piece(network, x, boundary=None):
     """
     if network.compute_dtype != "float32":
         raise ValueError(f"Expected a network in float32. Received: {network.compute_dtype}")
+    if len(network.tops) > 1:
+        raise ValueError("Expected a network whose layers follow one another. "
+                         f"Received: {len(network.tops)} top layers")  # fmt: skip
     maps = network.responses(x, boundary)
     pattern = [m > 0 if spec.relu else tf.ones_like(m, bool)
                for m, spec in zip(maps, network.specs)]  # fmt: skip
     coefficients, constant = [tf.ones_like(maps[-1])], 0.0
     for layer in reversed(range(len(maps))):
         given = coefficients[0] * tf.cast(pattern[layer], x.dtype)
-        constant += tf.reduce_sum(given * network.biases[layer], range(1, x.shape.rank))
         below = maps[layer - 1] if layer else x
         coefficients.insert(0, deconvolve(network, layer, given, below, boundary))
+        constant += _offset(network, layer, given, coefficients[0], below, maps[layer])
     return Piece(pattern, coefficients, constant)
+
+
+def _offset(network, layer, given, passed, below, above):
+    """What a layer adds to a: its biases, of an operation what is not linear in the layer below."""
+    axes = range(1, below.shape.rank)
+    if network.specs[layer].operation is None:
+        return tf.reduce_sum(given * network.biases[layer], axes)
+    return tf.reduce_sum(given * above, axes) - tf.reduce_sum(passed * below, axes)
 
 
 def deconvolve(network, layer, coefficients, below, boundary=None):
@@ -69,19 +79,16 @@ def deconvolve(network, layer, coefficients, below, boundary=None):
         network: a `ScoringNetwork`.
         layer: its index, bottom up from 0.
         coefficients: of that layer's filters at every position, B^(l)·δ^(l).
-        below: anything of the shape of what the layer is convolved with.
+        below: the responses that the layer takes; of filters anything of their shape.
         boundary: as the network takes it.
 
     Returns:
         The coefficients of the layer below, of the shape of `below`.
     """
-    spec, kernel = network.specs[layer], network.kernels[layer]
-    edges = network.boundaries_of(spec, boundary)
-    origin = tf.zeros_like(below)
-    with tf.GradientTape() as tape:  # the adjoint of a linear map, at any point of it
-        tape.watch(origin)
-        image = convolve(origin, kernel, spec.strides(network.rank), edges, spec.padding)
-    return tape.gradient(image, origin, output_gradients=coefficients)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:  # the adjoint of a linear map
+        tape.watch(below)
+        image = network.respond(layer, below, boundary)
+    return tape.gradient(image, below, output_gradients=coefficients)
 
 
 def basis_functions(network, x, layer, boundary=None):

@@ -110,9 +110,11 @@ def inherit(model, below):
         depth = len(lower.specs)
         if depth < len(network.specs) and lower.specs[-1] != network.specs[depth - 1]:
             depth -= 1
-        for target, source in zip(network.kernels[:depth] + network.biases[:depth],
-                                  lower.kernels[:depth] + lower.biases[:depth]):  # fmt: skip
-            target.assign(source)
+        pairs = zip(network.learned(), lower.learned())
+        for (i, _, kernel, bias), (_, _, kernel_below, bias_below) in pairs:
+            if i < depth:
+                kernel.assign(kernel_below)
+                bias.assign(bias_below)
 
 
 def _check_data(config, data):

@@ -68,6 +68,14 @@ class Preprocessing:
         ends = low[:, None] * inverse, high[:, None] * inverse
         return np.minimum(*ends).sum(0), np.maximum(*ends).sum(0)
 
+    def affine(self, channels):
+        """Pixels are `offset + x · matrix`: a dict of the two, for `channels` of x."""
+        if self.subbands is not None or np.ndim(self.mean) > 1:
+            raise ValueError("Expected media of one mean, no subbands, below given filters. "
+                             "Received: others")  # fmt: skip
+        matrix = self.scale * np.asarray(np.eye(channels) if self.basis is None else self.basis)
+        return {"matrix": matrix, "offset": np.broadcast_to(self.mean, matrix.shape[-1:])}
+
     def media_channels(self, channels):
         """Channels of the media of a signal of so many."""
         if self.subbands is not None:

@@ -1,0 +1,237 @@
+"""FRAME models: given filters below learned layers."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import genconv_tf as gct
+from genconv_tf import banks, linear_filters, structure
+from genconv_tf.blocks import score_gradient_in_blocks
+from genconv_tf.data.preprocessing import Preprocessing
+from genconv_tf.energy import score_gradient
+from genconv_tf.layers import Layer
+from genconv_tf.network import ScoringNetwork
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A chain of convolutions and pooling with random weights, as a .keras file."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    model = keras.Sequential([
+        keras.Input((None, None, 3)),
+        layers.Conv2D(5, 3, activation="relu", bias_initializer="random_normal", name="low"),
+        layers.AveragePooling2D(2, name="pool"),
+        layers.Conv2D(7, 3, bias_initializer="random_normal", name="linear"),
+        layers.ReLU(name="high"),
+        layers.MaxPooling2D(2, name="top"),
+    ])  # fmt: skip
+    path = tmp_path_factory.mktemp("filters") / "chain.keras"
+    model.save(path)
+    return str(path)
+
+
+def network(saved, names=("low", "high"), own=None, boundary="torus", **kwargs):
+    bank = banks.make(saved, layers=names, **kwargs)
+    net = ScoringNetwork(own or [Layer(4, 1)], 2, boundary, weight_scale=1.0, bank=bank)
+    net.build((None, 16, 16, 3))
+    return net
+
+
+def test_responses_are_those_of_the_keras_network(saved):
+    model = keras.saving.load_model(saved)
+    x = tf.random.stateless_uniform([2, 17, 18, 3], (1, 2), -1, 1)
+    net = network(saved, ("top",), boundary="valid")
+    np.testing.assert_allclose(net.responses(x)[net.bank.taps[0]], model(x), atol=1e-5)
+
+
+def test_colours_are_folded_into_the_first_filters(saved):
+    how = Preprocessing(mean=(100.0, 120.0, 90.0), basis=((0.6, 0.6, 0.5), (0.7, -0.7, 0.1)))
+    x = tf.random.stateless_normal([1, 9, 9, 2], (3, 4), stddev=20.0)
+    bank = banks.make(saved, layers=["low"], **how.affine(2))
+    net = ScoringNetwork([Layer(4, 1)], 2, "valid", bank=bank)
+    net.build((None, 9, 9, 2))
+    pixels = tf.tensordot(x, tf.constant(how.basis), 1) + tf.constant(how.mean)
+    low = keras.Model(*(lambda m: (m.inputs, m.get_layer("low").output))(
+        keras.saving.load_model(saved)))  # fmt: skip
+    np.testing.assert_allclose(net.responses(x)[0], low(pixels), rtol=1e-4, atol=1e-3)
+
+
+def test_f_sums_the_layers_on_every_tap_by_the_area_of_their_positions(saved):
+    net = network(saved, own=[Layer(4, 3), Layer(2, 1)])
+    x = tf.random.stateless_normal([2, 16, 16, 3], (5, 6))
+    maps = net.responses(x, "torus")  # every layer wrapped by itself
+    assert net.tops == [4, 6] and net.total_strides() == (2, 2)
+    expected = tf.reduce_sum(maps[4], (1, 2, 3)) / 4 + tf.reduce_sum(maps[6], (1, 2, 3))
+    np.testing.assert_allclose(net(x), expected, rtol=1e-5)
+    np.testing.assert_allclose(64 * net.mean(x), expected, rtol=1e-5)
+    # Four copies of a torus are four times as probable, in log p: f is a sum over positions.
+    np.testing.assert_allclose(net(tf.tile(x, [1, 2, 2, 1])), 4 * expected, rtol=1e-5)
+
+
+def test_the_gradient_of_a_bank_in_blocks_is_that_of_the_whole(saved):
+    net = network(saved)
+    x = tf.random.stateless_normal([1, 32, 16, 3], (7, 8))
+    whole, blocks = score_gradient(net, x), score_gradient_in_blocks(net, x, 16 * 8)
+    np.testing.assert_allclose(blocks, whole, atol=1e-6)
+
+
+def test_what_is_learned_are_the_layers_on_top(saved):
+    net = network(saved)
+    assert [tuple(w.shape) for w in net.trainable_variables] == [
+        (1, 1, 5, 4), (4,), (1, 1, 7, 4), (4,)]  # fmt: skip
+    assert not net.non_trainable_variables
+
+
+@pytest.mark.parametrize("names", [("high",), ("top",)])
+def test_a_frame_model_is_piecewise_linear(saved, names):
+    net = network(saved, names, [Layer(3, 3)])
+    x = tf.random.stateless_normal([2, 16, 16, 3], (9, 1))
+    piece = structure.piece(net, x, "torus")
+    np.testing.assert_allclose(piece.score(x), net(x, boundary="torus"), rtol=1e-5)
+    slope = score_gradient(lambda y: net(y, boundary="torus"), x)
+    np.testing.assert_allclose(piece.slope, slope, atol=1e-5)
+
+
+@pytest.mark.parametrize("operation", [
+    {"operation": "absolute"}, {"operation": "bins", "bins": 7, "span": 3.0},
+    {"operation": "max", "kernel": 2, "stride": 2}, {"operation": "average", "kernel": 3},
+])  # fmt: skip
+def test_operations_have_a_constant_and_a_slope(operation):
+    net = ScoringNetwork([Layer(3, 3, relu=False), operation, Layer(2, 1)], 2, weight_scale=1.0)
+    net.build((None, 8, 8, 1))
+    x = tf.random.stateless_normal([2, 8, 8, 1], (2, 5))
+    piece = structure.piece(net, x)
+    np.testing.assert_allclose(piece.score(x), net(x), rtol=1e-4, atol=1e-4)
+
+
+def test_bins_are_a_histogram_of_triangles():
+    layer = Layer(operation="bins", bins=4, span=2.0)
+    net = ScoringNetwork([Layer(1, 1, relu=False), layer, Layer(1, 1)], 1)
+    net.build((None, 6, 1))
+    r = tf.constant([[-9.0, -1.5, -1.25, 0.0, 0.6, 3.0]])[..., None]
+    shares = net.respond(1, r)[0].numpy()
+    expected = [[1, 0, 0, 0], [1, 0, 0, 0], [0.75, 0.25, 0, 0], [0, 0.5, 0.5, 0],
+                [0, 0, 0.9, 0.1], [0, 0, 0, 1]]  # fmt: skip
+    np.testing.assert_allclose(shares, expected, atol=1e-6)
+
+
+def test_gabor_filters_answer_to_their_own_wave():
+    size, wavelength = 32, 4.0
+    y, x = np.mgrid[:size, :size]
+    answers = []
+    for degrees in (0, 45, 90, 135):
+        angle = np.deg2rad(degrees)
+        kernel = linear_filters.gabor(wavelength, angle)
+        np.testing.assert_allclose(np.abs(kernel).sum((0, 1, 2)), 1)
+        np.testing.assert_allclose(kernel.sum((0, 1, 2)), 0, atol=1e-12)
+        np.testing.assert_allclose(kernel[::-1, ::-1, :, 0], kernel[..., 0], atol=1e-12)
+        np.testing.assert_allclose(kernel[::-1, ::-1, :, 1], -kernel[..., 1], atol=1e-12)
+        row = []
+        for other in (0, 45, 90, 135):
+            turn = np.deg2rad(other)
+            wave = np.cos(2 * np.pi * (x * np.cos(turn) + y * np.sin(turn)) / wavelength)
+            h = tf.nn.convolution(wave[None, ..., None], kernel).numpy()
+            row.append(np.sqrt(np.square(h).sum(-1)).max())
+        answers.append(row)
+    answers = np.array(answers)
+    assert (answers.argmax(0) == np.arange(4)).all()
+    assert (np.diag(answers) > 0.6).all() and (answers - np.diag(np.diag(answers)) < 0.1).all()
+
+
+def test_a_difference_of_gaussians_sees_spots_and_no_light():
+    kernel = linear_filters.difference_of_gaussians(1.5)
+    assert abs(kernel.sum()) < 1e-12 and abs(np.abs(kernel).sum() - 1) < 1e-12
+    assert kernel.argmax() == kernel.size // 2
+
+
+@pytest.mark.parametrize(("response", "count"), [("relu", 18), ("absolute", 9), ("bins", 45)])
+def test_linear_banks_have_units_of_grey_levels(response, count):
+    how = Preprocessing(mean=128.0, basis=((0.0, 2.0, 0.0),))
+    bank = banks.make("linear", wavelengths=(4,), orientations=3, differences=(1.0, 2.0),
+                      response=response, bins=5, **how.affine(1))  # fmt: skip
+    net = ScoringNetwork([Layer(1, 1, relu=False)], 2, bank=bank)
+    net.build((None, 16, 16, 1))
+    x = tf.random.stateless_normal([1, 16, 16, 1], (4, 4), stddev=10.0)
+    maps = net.responses(x)
+    assert sum(maps[i].shape[-1] for i in bank.taps) == count
+    if response != "bins":
+        # One unit of x is two grey levels here; the intensity is the last filter.
+        seen = 2 * (tf.abs(x) if response == "absolute" else tf.nn.relu(x))
+        np.testing.assert_allclose(maps[bank.taps[-1]][..., :1], seen, rtol=1e-6)
+
+
+def config(saved, **bank):
+    return {"layers": [{"filters": 1, "kernel": 1, "relu": False}], "weight_scale": 0.1, "size": 24,
+            "bank": {"filters": saved, "layers": ["low", "high"], **bank},
+            "preprocessing": {"mean": [90.0, 100.0, 110.0]},
+            "sampler": {"steps": 3, "start_std": 30.0}}  # fmt: skip
+
+
+def test_a_preset_holds_the_top_and_the_hash_of_the_filters(saved, tmp_path, monkeypatch):
+    model = gct.GenerativeConvNet(**config(saved))
+    model.save_to_preset(tmp_path / "frame")
+    held = json.loads((tmp_path / "frame" / "config.json").read_text())["config"]["bank"]
+    assert len(held["sha256"]) == 64
+    assert (tmp_path / "frame" / "model.weights.h5").stat().st_size < 30_000
+    monkeypatch.setattr(banks, "_READ", {})
+    again = gct.GenerativeConvNet.from_preset(tmp_path / "frame")
+    np.testing.assert_array_equal(again.sample(1, seed=3), model.sample(1, seed=3))
+    model.export(tmp_path / "saved" / "1")
+    loaded = gct.export.ExportedModel(tmp_path / "saved" / "1")
+    np.testing.assert_array_equal(loaded.sample(1, seed=3), model.sample(1, seed=3))
+
+
+def test_other_filters_are_refused_and_a_folder_is_searched(saved, tmp_path, monkeypatch):
+    digest = gct.GenerativeConvNet(**config(saved)).get_config()["bank"]["sha256"]
+    monkeypatch.setattr(banks, "_READ", {})
+    with pytest.raises(ValueError, match="that the model was learned on"):
+        gct.GenerativeConvNet(**config(saved, sha256="0" * 64))
+    moved = config("elsewhere/chain.keras", sha256=digest)
+    with pytest.raises(ValueError, match="GENCONV_HOME"):
+        gct.GenerativeConvNet(**moved)
+    monkeypatch.setenv("GENCONV_HOME", str(tmp_path))
+    shutil.copy(saved, tmp_path / "chain.keras")
+    gct.GenerativeConvNet(**moved)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"layers": ["middle"]}, "Expected layers of low, pool, high, top"),
+    ({"layers": []}, "names of layers"),
+    ({"filters": "vgg11"}, "Expected filters of linear, vgg16, vgg19"),
+    ({"colour": 1}, "Received: colour"),
+    ({"filters": "linear", "layers": []}, "arguments of linear filters"),
+])  # fmt: skip
+def test_banks_that_do_not_exist_are_refused(saved, changes, message):
+    with pytest.raises(ValueError, match=message):
+        gct.GenerativeConvNet(**config(saved, **changes))
+
+
+def test_filters_larger_than_the_image_are_refused():
+    bank = {"filters": "linear", "wavelengths": [16], "orientations": 2}
+    model = gct.GenerativeConvNet([{"filters": 1, "kernel": 1}], bank=bank, channels=1, size=64)
+    with pytest.raises(ValueError, match="size of at least"):
+        model.sample(1, size=8)
+
+
+def test_a_network_that_is_no_chain_is_refused(tmp_path):
+    image = keras.Input((8, 8, 3))
+    path = tmp_path / "dense.keras"
+    keras.Model(image, keras.layers.Dense(2, name="d")(image)).save(path)
+    with pytest.raises(ValueError, match="Expected a chain of Conv2D"):
+        banks.make(str(path), layers=["d"])
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"wavelengths": [1]}, "at least 2 pixels"),
+    ({"response": "square"}, "Expected a response of"),
+    ({"differences": [-1.0]}, "above 0"),
+    ({"wavelengths": [], "differences": [], "intensity": False}, "at least one filter"),
+])  # fmt: skip
+def test_linear_filters_that_cannot_be_made_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        linear_filters.layers(**settings)
