@@ -69,6 +69,12 @@ def rejuvenate(state, fresh, restart):
     return tf.where(column, fresh, state)
 
 
+def constant(x):
+    """Every row of `x` replaced by its mean over positions: an image of one colour (FRAME 9)."""
+    mean = tf.reduce_mean(x, range(1, x.shape.rank - 1), keepdims=True)
+    return tf.broadcast_to(mean, tf.shape(x))
+
+
 def from_data(data, count, size):
     """`count` chains that start from rows of `data` in turn, cut to `size`."""
     if any(have < want for have, want in zip(data.shape[1:-1], size)):

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from genconv_tf import sizes
@@ -82,3 +83,25 @@ class Detector:
         boxes = tf.cast(tf.concat([corners, corners + list(size)], -1), tf.float32)
         kept = tf.image.non_max_suppression(boxes, ratios, most, overlap, score_threshold=0.0)
         return tf.gather(boxes, kept), tf.gather(ratios, kept)
+
+
+def separation(f, learned, others, batch=64):
+    """How far f holds apart what it was learned from and other signals (FRAME Table 1).
+
+    Args:
+        f: scoring function, `(batch, *spatial, channels)` to `(batch,)`.
+        learned, others: `(count, *spatial, channels)`.
+        batch: signals at a time.
+
+    Returns:
+        dict of `mean` and `std` of f for `learned` and for `others`, and `auc`, the area under the
+        ROC curve: how often f of a learned signal is above that of another one.
+    """
+    inside, outside = (
+        np.concatenate([f(x[i : i + batch]) for i in range(0, len(x), batch)]).astype(np.float64)
+        for x in (tf.convert_to_tensor(learned), tf.convert_to_tensor(others))
+    )
+    above = inside[:, None] - outside
+    result = {name: {"mean": float(values.mean()), "std": float(values.std(ddof=1))}
+              for name, values in (("learned", inside), ("others", outside))}  # fmt: skip
+    return {**result, "auc": float((above > 0).mean() + 0.5 * (above == 0).mean())}

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-CHAIN_STARTS = ("fresh", "data")
+CHAIN_STARTS = ("fresh", "data", "mean")
 NORMALISATIONS = ("top", "layer", "none")
 
 
@@ -22,7 +22,10 @@ class Learning:
             and learns from; a random window of a longer one stands for it. A fine level has far
             more positions than its gradient needs, a coarse one needs all of them.
         start: where chains (re)start: `"fresh"` from the sampler's start, `"data"` from the data
-            (contrastive divergence).
+            (contrastive divergence), `"mean"` from the mean of each of the data, a constant image.
+        hidden: side of a square hidden at a random place of each of the data; the chains are
+            samples of it given the rest, so that the model learns to recover (FRAME section 9.2).
+            They start anew at every update, as many at every level.
         rejuvenation: probability that a chain restarts at an update. 0 is persistent chains,
             1 chains started anew at every update.
         optimizer: Keras configuration, `{class_name = …, config = …}` in its short form: the name
@@ -31,6 +34,9 @@ class Learning:
             the moving average of its weights.
         normalise: `"top"` divides f by the number of positions of its top layer, `"layer"` the
             gradient of each layer by that layer's positions (the papers' code), `"none"` neither.
+        by_variance: whether the gradient of a weight of the layers right above the signal or given
+            filters is divided by the observed variance of what it weighs (FRAME eq. 13); for plain
+            ascent, `optimizer.name = "sgd"`.
         clip: a gradient with a larger absolute entry is rescaled to this one; `None` for never.
         level_rates: factor on the steps of the weights; a list gives each level its own.
         bias_rate: factor on the steps of the biases.
@@ -52,7 +58,9 @@ class Learning:
     start: str = "fresh"
     rejuvenation: float = 0.0
     optimizer: dict = dataclasses.field(default_factory=lambda: {"name": "adam"})
+    hidden: int | None = None
     normalise: str = "top"
+    by_variance: bool = False
     clip: float | None = None
     level_rates: float | tuple = 1.0
     bias_rate: float = 1.0
@@ -72,9 +80,13 @@ class Learning:
             )
         if not 0 <= self.rejuvenation <= 1:
             raise ValueError(f"Expected a probability. Received: rejuvenation={self.rejuvenation}")
-        for name in ("updates", "window", "penalty_interval"):
+        if self.hidden is not None and len({self.chains} if isinstance(self.chains, int)
+                                           else set(self.chains)) > 1:  # fmt: skip
+            raise ValueError("Expected one number of chains where a square is hidden. "
+                             f"Received: chains={self.chains!r}")  # fmt: skip
+        for name in ("updates", "window", "hidden", "penalty_interval"):
             value = getattr(self, name)
-            optional = name == "window" and value is None
+            optional = name in ("window", "hidden") and value is None
             if not optional and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"Expected {name} >= 1. Received: {value!r}")
         weights = ("level_rates", "overshoot_penalty", "weight_decay")
@@ -135,6 +147,34 @@ def likelihood_gradient(network, data, chains, normalise="top", boundary=None):
             for g, w in zip(gradients, network.trainable_variables)
         ]
     return gap, gradients
+
+
+def by_variance(network, data, gradients):
+    """Gradients of the weights right above the signal or given filters, divided by the observed
+    variance of what each weighs (FRAME eq. 13): over the data where the layer covers them whole and
+    there are several, over positions too elsewhere.
+
+    Args:
+        network: a `ScoringNetwork`.
+        data: `(batch, *spatial, channels)`.
+        gradients: one for each trainable weight.
+    """
+    given = 0 if network.bank is None else len(network.bank.layers)
+    maps = network.responses(data, network.data_boundary)
+    scale = {}
+    for i, spec, kernel, _ in network.learned():
+        parent = network.after[i]
+        if parent < given:
+            h = tf.cast(maps[parent] if parent >= 0 else data, tf.float32)
+            variance = tf.math.reduce_variance(h, range(h.shape.rank - 1))
+            if spec.kernel == "full" and h.shape[0] > 1:
+                # A tenth of all positions' variance: at a dead one there is none at all.
+                variance = tf.math.reduce_variance(h, 0) + 0.1 * variance
+            # A filter that is all but dead would have all but infinite steps.
+            least = 1e-2 * tf.reduce_mean(variance)
+            scale[kernel.path] = tf.maximum(variance, least)[..., None]
+    return [g / scale[w.path] if w.path in scale else g
+            for g, w in zip(gradients, network.trainable_variables)]  # fmt: skip
 
 
 def clip_largest(gradient, largest):

@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from genconv_tf import banks, noise, pyramid, sizes
 from genconv_tf import learning as ml
-from genconv_tf.chains import Chains, from_data, rejuvenate, restarts
+from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.penalty import added, now_and_then, overshoot
 from genconv_tf.precision import resolve
+from genconv_tf.synthesis import advance
 from genconv_tf.windows import interior, lengths_of, random_window
 
 
@@ -202,22 +203,10 @@ class GenerativeConvNet(keras.Model):
             The chains of every level, `(chains, *spatial, channels)`.
         """
         iteration = tf.cast(self.optimizer.iterations, tf.int32)
-        states = self.chains.states
-        seeds = self._update_seeds(states[0].shape[0])
-        restart = restarts(seeds, iteration, self.learning.rejuvenation)
-        chains = []
-        for i, (level, state) in enumerate(zip(self.levels, states)):
-            count, size = state.shape[0], state.shape[1:-1]
-            row = noise.fold(seeds[:count], i)
-            if self.learning.start == "data":
-                fresh = from_data(observed[i], count, size)
-            else:
-                below = chains[-1][:count] if chains else None
-                fresh = level.start(row, self.chains.starts[i], self.channels, below)
-                fresh = random_window(fresh, size, row, -4)
-            chain = level.langevin(rejuvenate(state, fresh, restart[:count]), row)
+        seeds = self._update_seeds(self.chains.states[0].shape[0])
+        chains = advance(self.levels, self.chains, self.learning, observed, seeds, iteration)
+        for state, chain in zip(self.chains.states, chains):
             state.assign(chain)
-            chains.append(chain)
         return chains
 
     def level_gradient(self, i, data, chains):
@@ -231,6 +220,8 @@ class GenerativeConvNet(keras.Model):
             chains, edge = chains[(slice(None), *inside)], network.data_boundary
         normalise = self.learning.normalise
         gap, gradient = ml.likelihood_gradient(network, data, chains, normalise, edge)
+        if self.learning.by_variance:
+            gradient = ml.by_variance(network, data, gradient)
         weight = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))[i]
         if weight:
             penalty = now_and_then(

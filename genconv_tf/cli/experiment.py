@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from genconv_tf import GenerativeConvNet, evaluation_of_objects, files, recipes, sizes
 from genconv_tf.card import sheet
-from genconv_tf.cli import train
+from genconv_tf.cli import held_out, train
 from genconv_tf.cli.evaluate import measure
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import write
@@ -48,7 +48,13 @@ def run(options):
         error = tf.reduce_mean(relative_error(model.score, model.reference, x))
         results["reconstructions"] = {"error": {"value": float(error)}}
     files.write_json(folder / "results.json", results)
-    files.write_text(folder / "README.md", report(content["recipe"], results))
+    tables = []
+    if options.others:
+        x = held_out.load(model, options.input)
+        tables += held_out.scores(folder, model, x, options.others)
+    if options.held_out:
+        tables += held_out.recoveries(folder, model, options.held_out, options.hide, 1)
+    files.write_text(folder / "README.md", report(content["recipe"], results, tables))
     if not options.quiet:
         print(f"Wrote {folder / 'README.md'}, with pictures beside it")
 
@@ -87,8 +93,8 @@ def default_input(about):
     return path if ":" in path else str(resource("saved_models") / path)
 
 
-def report(about, results):
-    """Markdown: what was done, the figures, the pictures."""
+def report(about, results, tables=()):
+    """Markdown: what was done, the figures, the pictures, tables of held-out images."""
     lines = [f"# {about.get('name', 'experiment')}", "", about.get("summary", ""), ""]
     if "paper" in about:
         lines += [f"{about['paper']}.", ""]
@@ -108,4 +114,4 @@ def report(about, results):
     lines += ["The exemplar, chains of the last update, fresh samples of the SavedModel"
               f"{', reconstructions' if 'reconstructions' in results else ''}:", ""]  # fmt: skip
     lines += [f"![{name}]({name}.png)\n" for name in ("exemplar", *results)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *tables])

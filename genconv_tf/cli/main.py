@@ -53,6 +53,10 @@ def parser():
     _add_learning(one, "*")
     one.add_argument("--num", type=_at_least(1), default=4, metavar="N", help="fresh samples")
     one.add_argument("--vgg", metavar="FILE", help="VGG-19 filters (.npz), or keras to download")
+    one.add_argument("--others", help="other images, whose scores are compared with the input's")
+    one.add_argument("--held-out", help="images of the input's kind, to recover squares of")
+    one.add_argument("--hide", nargs="+", type=_at_least(1), default=[40, 50], metavar="N",
+                     help="sides of the squares, in pixels (default: 40 50)")  # fmt: skip
 
     one = commands.add_parser("sample", help="make fresh samples, or recover a hole")
     one.add_argument("model", help="a preset's name, a preset folder or a SavedModel")

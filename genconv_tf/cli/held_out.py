@@ -1,0 +1,49 @@
+"""What an experiment says of images that its model has not learned from (FRAME Tables 1 and 2)."""
+
+import numpy as np
+
+from genconv_tf import detection, files, recovery
+from genconv_tf.card import sheet
+from genconv_tf.data.decode import write_image
+from genconv_tf.data.images import images
+
+SHOWN = 8  # images of a sheet
+
+
+def load(model, source):
+    """The images of a folder as the model sees them: `(count, *size, channels)` float32."""
+    data = images(source, model.size, crop="resize")
+    media = np.concatenate([data.preprocessing.decode(x).numpy() for x in data])
+    return model.preprocessing.encode(media)
+
+
+def scores(folder, model, x, others):
+    """Write scores.json, f of what was learned from and of other images, and return its lines."""
+    table = detection.separation(model.score, x, load(model, others))
+    files.write_json(folder / "scores.json", table)
+    lines = ["f(x), of what was learned from and of other images (FRAME Table 1):", "",
+             "| | mean | standard deviation |", "|---|---|---|"]  # fmt: skip
+    for name in ("learned", "others"):
+        lines.append(f"| {name} | {table[name]['mean']:.4g} | {table[name]['std']:.4g} |")
+    return [*lines, "", f"Area under the ROC curve: {table['auc']:.4f}", ""]
+
+
+def recoveries(folder, model, source, sides, seed):
+    """Write recovery.json and pictures of what was recovered, and return lines of a table."""
+    media = model.preprocessing.decode(load(model, source)).numpy()
+    tables = {}
+    for side in sides:
+        errors, made, hidden = recovery.compare(model, media, side, seed)
+        tables[f"M{side}"] = recovery.figures(errors)
+        masked = np.where(hidden[..., None] > 0, np.uint8(255), media)
+        rows = np.concatenate([batch[:SHOWN] for batch in (media, masked, made)])
+        write_image(folder / f"recovered_{side}.png", sheet(rows, min(SHOWN, len(media))))
+    files.write_json(folder / "recovery.json", tables)
+    lines = ["Mean absolute error of hidden squares, pixels in [0, 1], and its standard error "
+             "(FRAME Table 2):", "", "| | " + " | ".join(tables) + " |",
+             "|---" * (len(tables) + 1) + "|"]  # fmt: skip
+    for name in next(iter(tables.values())):
+        cells = [f"{t[name]['value']:.4f} ± {t[name]['error']:.4f}" for t in tables.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, "", "The images, what was hidden, what was recovered:", "",
+            *(f"![squares of {side}](recovered_{side}.png)\n" for side in sides)]  # fmt: skip

@@ -1,0 +1,55 @@
+"""How well a model recovers hidden squares of images, beside methods that know no images (FRAME
+Table 2)."""
+
+import numpy as np
+
+from genconv_tf import inpainting
+from genconv_tf.evaluation import figure
+
+OURS = "model"
+
+
+def masks(count, size, side, seed=0):
+    """One square of `side` at a random place of each image: `(count, *size)` float32, 1 inside."""
+    if not 1 <= side < min(size):
+        raise ValueError(f"Expected a square of less than {min(size)} pixels. Received: {side}")
+    rng, result = np.random.default_rng(seed), np.zeros((count, *size), np.float32)
+    for mask in result:
+        top, left = (rng.integers(n - side + 1) for n in size)
+        mask[top : top + side, left : left + side] = 1
+    return result
+
+
+def compare(model, images, side, seed=0, methods=None):
+    """Errors of the model and of every baseline on the same squares.
+
+    Args:
+        model: a `GenerativeConvNet` or a SavedModel of one: what has `recover`.
+        images: `(count, height, width, channels)` uint8 that the model has not learned from.
+        side: of the square hidden in each.
+        seed: of its place, and of the model's samples.
+        methods: as `inpainting.METHODS`, all of them by default.
+
+    Returns:
+        (errors, recovered, masks): dict of method to its errors, mean absolute differences of the
+        hidden pixels in [0, 1], one an image; the model's images; the masks.
+    """
+    hidden = masks(len(images), images.shape[1:3], side, seed)
+    # What is under a mask is not the model's to see.
+    given = np.where(hidden[..., None] > 0, 0, images).astype(images.dtype)
+    made = model.recover(given, hidden, seed=seed)
+    errors = {OURS: [inpainting.recovery_error(*three) for three in zip(images, made, hidden)]}
+    errors |= inpainting.compare(images, hidden, methods or inpainting.METHODS)
+    return errors, made, hidden
+
+
+def figures(errors):
+    """The mean error of every method, its standard error, and how many times the model's it is."""
+    ours = np.mean(errors[OURS])
+    return {
+        name: {
+            **figure(np.mean(each), ours),
+            "error": float(np.std(each, ddof=1) / len(each) ** 0.5),
+        }
+        for name, each in errors.items()
+    }

@@ -1,0 +1,80 @@
+"""Analysis by synthesis: what the chains of every level do between two updates of the weights."""
+
+import tensorflow as tf
+
+from genconv_tf import noise, pyramid
+from genconv_tf.chains import constant, from_data, rejuvenate, restarts
+from genconv_tf.windows import random_window
+
+
+def advance(levels, chains, learning, observed, seeds, iteration):
+    """The chains of every level after an update's Langevin steps, coarse to fine.
+
+    Args:
+        levels: of the pyramid.
+        chains: the `Chains` as they were.
+        learning: a `Learning`: where chains start, how many restart, what is hidden.
+        observed: the data of every level, `(batch, *spatial, channels)`.
+        seeds: `(chains of the coarsest level, 2)` int32, of this update alone.
+        iteration: int32 scalar, the number of updates so far.
+
+    Returns:
+        list of `(chains, *spatial, channels)`.
+    """
+    states = chains.states
+    if learning.hidden is not None:
+        return recovered(levels, observed[-1], states[-1].shape[:-1], seeds, learning.hidden)
+    restart = restarts(seeds, iteration, learning.rejuvenation)
+    moved = []
+    for i, (level, state) in enumerate(zip(levels, states)):
+        count, size = state.shape[0], state.shape[1:-1]
+        row = noise.fold(seeds[:count], i)
+        if learning.start == "fresh":
+            below = moved[-1][:count] if moved else None
+            fresh = level.start(row, chains.starts[i], state.shape[-1], below)
+            fresh = random_window(fresh, size, row, -4)
+        else:
+            data = observed[i] if learning.start == "data" else constant(observed[i])
+            fresh = from_data(data, count, size)
+        moved.append(level.langevin(rejuvenate(state, fresh, restart[:count]), row))
+    return moved
+
+
+def recovered(levels, data, shape, seeds, length):
+    """Samples of every level given all of the data but a random square (FRAME section 9.2).
+
+    Args:
+        levels: of the pyramid.
+        data: `(batch, *spatial, channels)` at the finest level.
+        shape: `(count, *spatial)` of the samples; they take rows of the data in turn.
+        seeds: `(count, 2)` int32.
+        length: of the square's sides.
+    """
+    known = from_data(data, shape[0], shape[1:])
+    mask = random_squares(seeds, shape[1:], length)
+    return pyramid.generate_levels(
+        levels, seeds, shape[1:], known.shape[-1], None, known=known, mask=mask
+    )
+
+
+def random_squares(seeds, size, length):
+    """Masks with one square (an interval, a cube) of `length`, at a random place in each.
+
+    Args:
+        seeds: `(batch, 2)` int32.
+        size: lengths of the signal.
+        length: of the square, at most the least of `size`.
+
+    Returns:
+        `(batch, *size, 1)` float32, 1 in the square.
+    """
+    if length > min(size):
+        raise ValueError(f"Expected to hide a square of at most {min(size)}. Received: {length}")
+    drawn = noise.uniform(seeds, [len(size)], iteration=-8)
+    mask = tf.ones([tf.shape(seeds)[0]] + [1] * (len(size) + 1))
+    for axis, n in enumerate(size):
+        begin = tf.floor(drawn[:, axis] * float(n - length + 1))[:, None]
+        place = tf.range(n, dtype=tf.float32)[None]
+        inside = tf.cast((place >= begin) & (place < begin + length), tf.float32)
+        mask *= tf.reshape(inside, [-1, *(n if a == axis else 1 for a in range(len(size))), 1])
+    return mask

@@ -1,0 +1,95 @@
+"""Figures of recovery and of scores, and the tables of an experiment."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genconv_tf import detection, recovery
+from genconv_tf.cli.main import main
+
+
+class Oracle:
+    """Knows the images; sees what it is given."""
+
+    def __init__(self, images, offset):
+        self.images, self.offset = images, offset
+
+    def recover(self, media, mask, seed):
+        assert not media[mask > 0].any()
+        return np.where(mask[..., None] > 0, self.images + np.uint8(self.offset), media)
+
+
+def test_masks_are_squares_of_their_own_place():
+    hidden = recovery.masks(50, (20, 30), 8, seed=2)
+    assert (hidden.sum((1, 2)) == 64).all() and len(np.unique(hidden.argmax(2).max(1))) > 5
+    np.testing.assert_array_equal(hidden, recovery.masks(50, (20, 30), 8, seed=2))
+    with pytest.raises(ValueError, match="less than 20 pixels"):
+        recovery.masks(1, (20, 30), 20)
+
+
+def test_errors_are_those_of_the_hidden_pixels():
+    images = np.random.default_rng(0).integers(0, 200, (3, 16, 16, 3)).astype(np.uint8)
+    methods = {"black": lambda image, mask: np.where(mask[..., None] > 0, 0.0, image)}
+    errors, made, hidden = recovery.compare(Oracle(images, 51), images, 5, methods=methods)
+    np.testing.assert_allclose(errors["model"], 0.2)
+    expected = [x[m > 0].mean() / 255 for x, m in zip(images, hidden)]
+    np.testing.assert_allclose(errors["black"], expected)
+    table = recovery.figures(errors)
+    assert table["black"]["ratio"] == pytest.approx(np.mean(expected) / 0.2)
+    assert table["black"]["error"] == pytest.approx(np.std(expected, ddof=1) / 3**0.5)
+    assert made.dtype == np.uint8
+
+
+def test_separation_is_that_of_two_normal_distributions():
+    rng = np.random.default_rng(1)
+    inside, outside = rng.normal(1, 1, 3000), rng.normal(0, 2, 2000)
+    table = detection.separation(lambda x: x, inside, outside)
+    assert table["learned"]["mean"] == pytest.approx(inside.mean())
+    assert table["others"]["std"] == pytest.approx(outside.std(ddof=1))
+    # P(N(1, 1) > N(0, 4)) = Φ(1/√5) = 0.6726, with a standard error of 0.008.
+    assert table["auc"] == pytest.approx(0.6726, abs=0.03)
+    same = detection.separation(lambda x: 0 * x, inside, outside)
+    assert same["auc"] == 0.5
+
+
+RECIPE = """
+[recipe]
+name = "quick"
+[data]
+size = 16
+[model]
+layers = [{filters = 4, kernel = 3}, {filters = 2, kernel = "full"}]
+boundary = "same"
+[sampler]
+steps = 2
+start = "zero"
+[learning]
+updates = 2
+chains = 3
+hidden = 6
+"""
+
+
+def test_an_experiment_tells_of_images_it_has_not_seen(tmp_path):
+    rng = np.random.default_rng(4)
+    for name, count in (("train", 5), ("test", 3), ("other", 4)):
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            pixels = rng.integers(0, 255, (20, 18, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    (tmp_path / "quick.toml").write_text(RECIPE)
+    words = ["experiment", tmp_path / "quick.toml", tmp_path / "train", "--output",
+             tmp_path / "out", "--others", tmp_path / "other", "--held-out", tmp_path / "test",
+             "--hide", "6", "9", "--num", "2", "--quiet"]  # fmt: skip
+    assert main([str(word) for word in words]) == 0
+    table = json.loads((tmp_path / "out" / "recovery.json").read_text())
+    assert set(table) == {"M6", "M9"} and {"model", "telea", "mrf-l1"} <= set(table["M6"])
+    assert 0 < table["M6"]["model"]["value"] < 1
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert 0 <= scores["auc"] <= 1
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert "| biharmonic |" in page and "ROC curve" in page
+    with Image.open(tmp_path / "out" / "recovered_9.png") as sheet:
+        assert sheet.size == (3 * 20 - 4, 3 * 20 - 4)

@@ -1,0 +1,86 @@
+"""What chains do between two updates: conditional learning, constant starts."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from genconv_tf import GenerativeConvNet, noise, synthesis
+from genconv_tf.learning import Learning, by_variance
+from genconv_tf.network import ScoringNetwork
+
+
+def test_squares_are_whole_and_anywhere():
+    seeds = noise.row_seeds(3, 400)
+    mask = synthesis.random_squares(seeds, (9, 12), 4).numpy()[..., 0]
+    assert set(np.unique(mask)) == {0, 1} and (mask.sum((1, 2)) == 16).all()
+    tops, lefts = mask.max(2).argmax(1), mask.max(1).argmax(1)
+    assert set(tops) == set(range(6)) and set(lefts) == set(range(9))
+    # Each of 6 tops has 400/6 squares, give or take four standard deviations of 7.5.
+    assert (np.abs(np.bincount(tops) - 400 / 6) < 30).all()
+    np.testing.assert_array_equal(
+        synthesis.random_squares(seeds[5:6], (9, 12), 4)[0, ..., 0], mask[5])  # fmt: skip
+
+
+def test_an_interval_is_hidden_of_a_sound_and_a_cube_of_a_video():
+    seeds = noise.row_seeds(0, 2)
+    assert tf.reduce_sum(synthesis.random_squares(seeds, (50,), 7)[0]) == 7
+    assert tf.reduce_sum(synthesis.random_squares(seeds, (5, 6, 7), 3)[1]) == 27
+    with pytest.raises(ValueError, match="a square of at most 5"):
+        synthesis.random_squares(seeds, (5, 6), 8)
+
+
+def model(**learning):
+    return GenerativeConvNet(
+        layers=[{"filters": 4, "kernel": 3}], levels=2, size=16, boundary="same", channels=1,
+        sampler={"steps": 3, "start": "zero"},
+        learning={"chains": 3, "rejuvenation": 1.0, **learning})  # fmt: skip
+
+
+def test_chains_of_conditional_learning_differ_from_the_data_in_one_square():
+    learner = model(hidden=6)
+    learner.compile()
+    learner.build_chains((16, 16))
+    x = 5 + tf.random.stateless_normal([2, 16, 16, 1], (1, 1))
+    fine = learner.advance_chains([x[:, ::2, ::2], x])[-1].numpy()
+    for i, row in enumerate(fine):
+        # Chains are cut to where every coarse sample has all of its parts.
+        changed = (row != x[i % 2, :14, :14].numpy())[..., 0]
+        rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+        assert len(rows) == len(columns) == 6 and changed.sum() == 36
+        assert rows[-1] - rows[0] == columns[-1] - columns[0] == 5
+
+
+def test_chains_start_at_the_mean_of_their_image():
+    learner = model(start="mean")
+    object.__setattr__(learner.levels[1].sampler, "step_size", 1e-6)
+    learner.compile()
+    learner.build_chains((16, 16))
+    x = tf.random.stateless_normal([2, 16, 16, 1], (1, 1)) + [[[[3.0]]], [[[-4.0]]]]
+    fine = learner.advance_chains([x[:, ::2, ::2], x])[-1].numpy()
+    means = tf.reduce_mean(x, (1, 2, 3)).numpy()
+    np.testing.assert_allclose(fine, np.broadcast_to(
+        means[[0, 1, 0]][:, None, None, None], fine.shape), atol=1e-4)  # fmt: skip
+
+
+def test_hidden_squares_need_as_many_chains_at_every_level():
+    with pytest.raises(ValueError, match="one number of chains"):
+        Learning(hidden=4, chains=[4, 2])
+
+
+@pytest.mark.parametrize("kernel", [3, "full"])
+def test_gradients_are_divided_by_the_variance_of_what_they_weigh(kernel):
+    network = ScoringNetwork([{"filters": 2, "kernel": kernel}], 1, "valid")
+    network.build((None, 8, 3))
+    scale = np.array([1.0, 5.0, 20.0])
+    x = tf.random.stateless_normal([200, 8, 3], (4, 2)) * scale
+    ones = [tf.ones_like(w) for w in network.trainable_variables]
+    kernel, bias = by_variance(network, x, ones)
+    np.testing.assert_array_equal(bias, 1)
+    # The floor is a hundredth of the mean variance, 1.42.
+    variance = np.var(x, (0, 1))
+    if kernel.shape[0] == 8:
+        variance = np.var(x, 0) + 0.1 * variance
+    expected = 1 / np.maximum(variance, 1e-2 * variance.mean())
+    np.testing.assert_allclose(
+        kernel[..., 0], np.broadcast_to(expected, kernel.shape[:2]), rtol=1e-4
+    )
