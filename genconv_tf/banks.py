@@ -68,7 +68,7 @@ def make(filters, matrix=None, offset=None, sha256=None, **settings):
     Args:
         filters: `"linear"`, `"vgg16"`, `"vgg19"` or the path of a `.keras` file.
         matrix, offset: pixels in [0, 255] are `offset + x · matrix`, `(channels of x, channels of
-            the pixels)`; x itself by default.
+            the pixels)`; x itself by default. Linear filters see x, whatever the offset is.
         sha256: of the weights that the bank must have.
         **settings: of `linear`: arguments of `linear_filters.layers`; of a network: `layers`,
             names of those to stand on; `weights`, `"keras"` or a file, also one of this name in
@@ -101,8 +101,11 @@ def make(filters, matrix=None, offset=None, sha256=None, **settings):
     layers, arrays, taps, (scale, shift) = _READ[key]
     config = {"filters": filters, "layers": names, "weights": weights,
               "pooling": pooling, "sha256": key[-1]}  # fmt: skip
-    matrix = np.eye(len(shift)) if matrix is None else np.asarray(matrix)
-    offset = np.zeros(len(shift)) if offset is None else np.asarray(offset)
+    if matrix is None:
+        matrix, offset = np.eye(len(shift)), np.zeros(len(shift))
+    if offset is None:
+        raise ValueError(f"Expected data of one mean colour below {filters}. "
+                         "Received: a mean image")  # fmt: skip
     if matrix.shape[-1] != len(shift):
         raise ValueError(f"Expected data of {len(shift)} channels for {filters}. "
                          f"Received: {matrix.shape[-1]}")  # fmt: skip

@@ -40,7 +40,8 @@ def images(
         crop: how an image comes to `size`. `"resize"` scales the shorter side to it and cuts the
             middle, `"random"` cuts a window of the unscaled image at a random place, `"none"`
             keeps the image as it is.
-        mean: `"colour"` subtracts the mean colour, `"none"` nothing, three numbers themselves.
+        mean: `"colour"` subtracts the mean colour, `"image"` the mean of aligned images, so that
+            only what is special to one is left, `"none"` nothing, three numbers themselves.
         colours: channels of x: `"rgb"`, or `"principal"` for the principal components of the
             colours, see `principal_colours`.
         split, feature: of a TFDS name.
@@ -79,7 +80,8 @@ def images(
         return [first] if count == 1 else raw.take(1000).as_numpy_iterator()
 
     preprocessing = Preprocessing(
-        mean=mean_colour(mean, some()), basis=principal_colours(colours, some())
+        mean=mean_image(some(), size, crop) if mean == "image" else mean_colour(mean, some()),
+        basis=principal_colours(colours, some()),
     )
 
     def prepare(index, image):
@@ -100,6 +102,15 @@ def images(
 def _decode(path):
     image = tf.numpy_function(lambda p: read_image(p.decode()), [path], tf.uint8)
     return tf.ensure_shape(image, (None, None, 3))
+
+
+def mean_image(media, size, crop="resize"):
+    """The mean of images as they are learned: nested lists `(height, width, 3)`."""
+    count, total = 0, 0.0
+    for one in media:
+        total = total + to_size(tf.constant(one), size, crop, (0, 0)).numpy().astype(np.float64)
+        count += 1
+    return (total / count).round(1).tolist()
 
 
 def mean_colour(mean, media):

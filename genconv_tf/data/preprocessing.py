@@ -69,12 +69,14 @@ class Preprocessing:
         return np.minimum(*ends).sum(0), np.maximum(*ends).sum(0)
 
     def affine(self, channels):
-        """Pixels are `offset + x · matrix`: a dict of the two, for `channels` of x."""
-        if self.subbands is not None or np.ndim(self.mean) > 1:
-            raise ValueError("Expected media of one mean, no subbands, below given filters. "
-                             "Received: others")  # fmt: skip
+        """Media are `offset + x · matrix`: a dict of the two, for `channels` of x. There is no one
+        offset, `None`, where the mean differs from place to place."""
+        if self.subbands is not None:
+            raise ValueError("Expected no subbands below given filters. Received: subbands")
         matrix = self.scale * np.asarray(np.eye(channels) if self.basis is None else self.basis)
-        return {"matrix": matrix, "offset": np.broadcast_to(self.mean, matrix.shape[-1:])}
+        constant = np.ndim(self.mean) < 2
+        offset = np.broadcast_to(self.mean, matrix.shape[-1:]) if constant else None
+        return {"matrix": matrix, "offset": offset}
 
     def media_channels(self, channels):
         """Channels of the media of a signal of so many."""
