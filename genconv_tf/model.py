@@ -268,7 +268,7 @@ class GenerativeConvNet(keras.Model):
 
         Args:
             media: `(batch, *size, channels)` of the preprocessing's dtype.
-            mask: `(batch, *size)`, nonzero where media are to be sampled.
+            mask: `(batch, *size)`, 1 where media are to be sampled, 0 elsewhere.
             seed, steps: as in `sample`.
 
         Returns:
@@ -277,6 +277,8 @@ class GenerativeConvNet(keras.Model):
         if np.shape(media)[:-1] != np.shape(mask):
             raise ValueError(f"Expected a mask of {np.shape(media)[:-1]}. "
                              f"Received: {np.shape(mask)}")  # fmt: skip
+        if not set(np.unique(mask)) <= {0, 1}:
+            raise ValueError(f"Expected a mask of 0 and 1. Received: {np.unique(mask)[:5]}")
         sizes.check_size(self.least_size, np.shape(mask)[1:])
         if any(n % self.preprocessing.hop for n in np.shape(mask)[1:]):
             raise ValueError(f"Expected whole frames of {self.preprocessing.hop} samples. "

@@ -55,6 +55,20 @@ def test_recovery_from_the_command_line(run_folder, picture, tmp_path):
     assert not np.array_equal(received[hole > 0], image[hole > 0])
 
 
+@pytest.mark.parametrize(("fill", "message"), [
+    (0, "white pixels to sample"), (255, "black pixels, which are kept"), (128, "black and white"),
+])  # fmt: skip
+def test_masks_that_tell_nothing_are_refused(fill, message, run_folder, picture, tmp_path, capsys):
+    size = Image.open(picture).size
+    Image.new("L", size, fill).save(tmp_path / "mask.png")
+    words = ["--image", str(picture), "--mask", str(tmp_path / "mask.png")]
+    assert main(["sample", str(run_folder), "--output", str(tmp_path / "out"), *words]) == 2
+    assert message in capsys.readouterr().err
+    Image.new("L", (size[0] + 1, size[1])).save(tmp_path / "mask.png")
+    assert main(["sample", str(run_folder), "--output", str(tmp_path / "out"), *words]) == 2
+    assert "a mask of the image's size" in capsys.readouterr().err
+
+
 def test_list_shows_recipes_and_presets(capsys):
     assert main(["list"]) == 0
     assert "texture-paper" in capsys.readouterr().out

@@ -1,10 +1,26 @@
+import numpy as np
 import pytest
 
 from genconv_tf import GenerativeConvNet, recipes
 
 
+@pytest.fixture(scope="module")
+def filters(tmp_path_factory):
+    """A folder of what the recipes of FRAME models stand on, with random weights."""
+    rng, channels, held = np.random.default_rng(0), 3, {}
+    for name, width in (("block1_conv1", 64), ("block1_conv2", 64), ("block2_conv1", 128),
+                        ("block2_conv2", 128), ("block3_conv1", 256)):  # fmt: skip
+        kernel = rng.standard_normal((3, 3, channels, width)) * (2 / (9 * channels)) ** 0.5
+        held |= {f"{name}/kernel": kernel.astype(np.float32), f"{name}/bias": np.zeros(width)}
+        channels = width
+    folder = tmp_path_factory.mktemp("filters")
+    np.savez(folder / "vgg19_normalised_conv1_1_to_conv3_1.npz", **held)
+    return folder
+
+
 @pytest.mark.parametrize("name", recipes.names())
-def test_every_recipe_makes_a_model_with_every_layer(name):
+def test_every_recipe_makes_a_model_with_every_layer(name, filters, monkeypatch):
+    monkeypatch.setenv("GENCONV_HOME", str(filters))
     content = recipes.load(name)
     model = GenerativeConvNet.from_recipe(name)
     assert len(model.networks) == content["model"].get("levels", 1)

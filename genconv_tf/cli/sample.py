@@ -10,6 +10,8 @@ from genconv_tf.data.decode import read_image, write_image
 from genconv_tf.data.media import KINDS, write
 from genconv_tf.data.sounds import RATE
 
+BLACK = 32  # grey levels that JPEG may add to black, or take from white
+
 
 def run(options):
     if (options.image is None) != (options.mask is None):
@@ -78,8 +80,14 @@ def _recover(model, options):
             f"Expected a mask of the image's size, {image.shape[0]}x{image.shape[1]}. "
             f"Received: {mask.shape[0]}x{mask.shape[1]}"
         )
+    grey = np.mean((mask > BLACK) & (mask < 255 - BLACK))
+    if grey > 0:
+        raise ValueError(f"Expected a mask of black and white alone. Received: {options.mask}, "
+                         f"{max(grey, 0.001):.1%} of it grey")  # fmt: skip
     hole = (mask.max(-1) > 127).astype(np.float32)
     if not hole.any():
         raise ValueError("Expected a mask with white pixels to sample. Received: none")
+    if hole.all():
+        raise ValueError("Expected a mask with black pixels, which are kept. Received: none")
     copies = np.repeat(image[None], options.num, 0)
     return model.recover(copies, np.repeat(hole[None], options.num, 0), options.seed, options.steps)
