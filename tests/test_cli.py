@@ -59,7 +59,8 @@ def test_recovery_from_the_command_line(run_folder, picture, tmp_path):
     (0, "white pixels to sample"), (255, "black pixels, which are kept"), (128, "black and white"),
 ])  # fmt: skip
 def test_masks_that_tell_nothing_are_refused(fill, message, run_folder, picture, tmp_path, capsys):
-    size = Image.open(picture).size
+    with Image.open(picture) as image:
+        size = image.size
     Image.new("L", size, fill).save(tmp_path / "mask.png")
     words = ["--image", str(picture), "--mask", str(tmp_path / "mask.png")]
     assert main(["sample", str(run_folder), "--output", str(tmp_path / "out"), *words]) == 2
