@@ -27,6 +27,7 @@ _PLACES = {
     "structure": None,
     "features": None,
     "inversion": None,
+    "julesz": None,
     "atlas": None,
     "recipes": None,
     "presets": None,

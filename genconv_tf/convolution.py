@@ -33,7 +33,7 @@ def convolve(x, kernel, strides, boundary="valid", padding=0):
         `(batch, *positions, filters)`.
     """
     size = tuple(kernel.shape[:-2])
-    x = _extended(x, size, strides, boundary, padding)
+    x = extended(x, size, strides, boundary, padding)
     if tuple(x.shape[2:-1]) == size[1:] and len(size) > 1:
         return _convolve_whole(x, kernel, strides[0])
     if max(strides) > 1 and x.shape[-1] < _FOLD_BELOW_CHANNELS:
@@ -60,13 +60,13 @@ def operate(x, layer, boundary="valid"):
     rank = x.shape.rank - 2
     size = [n if k == "full" else k for n, k in zip(_spatial(x), layer.kernels(rank))]
     strides = layer.strides(rank)
-    x = _extended(x, size, strides, boundary, layer.padding)
+    x = extended(x, size, strides, boundary, layer.padding)
     form = ("NWC", "NHWC", "NDHWC")[rank - 1]
     kind = {"max": "MAX", "average": "AVG"}[layer.operation]
     return tf.nn.pool(x, size, kind, strides, "VALID", form)
 
 
-def _extended(x, size, strides, boundary, padding):
+def extended(x, size, strides, boundary, padding):
     """`x` with what its `boundary` puts beyond the ends of every axis."""
     if isinstance(boundary, str):
         boundary = (boundary,) * len(size)

@@ -115,6 +115,10 @@ class ScoringNetwork(keras.layers.Layer):
     def top_responses(self, x, boundary=None):
         """Responses of every layer that nothing comes after, `(batch, *positions, filters)` in
         float32; `mean` sums their means, f their sums over positions."""
+        return self.responses_of(self.tops, x, boundary)
+
+    def responses_of(self, layers, x, boundary=None):
+        """Responses of the layers of some indices, as of `top_responses`."""
         boundary = boundary or self.boundary
         lengths, once = x.shape[1:-1], self._wraps_once(x.shape[1:-1], boundary)
         if once:
@@ -122,13 +126,13 @@ class ScoringNetwork(keras.layers.Layer):
             lengths = [dynamic[a] if n is None else n for a, n in enumerate(lengths)]
             x, boundary = wrap(x, self.field.reach), "valid"
         maps = self.responses(x, boundary)
-        tops = [maps[i] for i in self.tops]
-        if once and len(tops) > 1:
-            tops = [self._unwrapped(top, i, lengths) for i, top in zip(self.tops, tops)]
-        return [tf.cast(top, self.variable_dtype) for top in tops]
+        wanted = [maps[i] for i in layers]
+        if once and any(self.fields[i].reach != self.field.reach for i in layers):
+            wanted = [self._unwrapped(top, i, lengths) for i, top in zip(layers, wanted)]
+        return [tf.cast(each, self.variable_dtype) for each in wanted]
 
     def _unwrapped(self, top, i, lengths):
-        """Responses of top `i` without those to what others see beyond the ends of a torus."""
+        """Responses of layer `i` without those to what others see beyond the ends of a torus."""
         field, begin, size = self.fields[i], [0], [-1]
         for axis, n in enumerate(lengths):
             begin.append((self.field.reach[axis][0] - field.reach[axis][0]) // field.jump[axis])

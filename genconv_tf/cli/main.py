@@ -72,6 +72,19 @@ def parser():
     one.add_argument("--mask", help="white where --image is to be sampled")
     one.add_argument("--quiet", action="store_true", help="say nothing")
 
+    one = commands.add_parser("julesz", help="samples by matching statistics, without learning")
+    one.add_argument("recipe", help="of a FRAME model: a recipe's name or a TOML file")
+    one.add_argument("input", nargs="+", help="as of train")
+    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--num", type=_at_least(1), default=1, metavar="N")
+    one.add_argument("--size", type=_size, metavar="H[xW]", help="of the samples")
+    one.add_argument("--seed", type=int, default=0, metavar="K")
+    one.add_argument("--steps", type=_at_least(1), metavar="N", help="of each level")
+    one.add_argument("--zero", action="store_true", help="descend at temperature 0")
+    one.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+                     help="change a setting of the recipe")  # fmt: skip
+    one.add_argument("--quiet", action="store_true", help="say nothing")
+
     one = commands.add_parser("export", help="write a SavedModel that needs no genconv_tf")
     one.add_argument("model", help="a preset's name or a preset folder")
     one.add_argument("--output", required=True, metavar="DIR")

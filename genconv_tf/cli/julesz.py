@@ -1,0 +1,50 @@
+"""`genconv julesz`: samples that match the statistics of files, by a model that learns nothing."""
+
+import argparse
+import pathlib
+
+import keras
+
+from genconv_tf import GenerativeConvNet, files, julesz, recipes
+from genconv_tf.card import sheet
+from genconv_tf.cli.train import load
+from genconv_tf.data.decode import write_image
+from genconv_tf.data.media import write
+
+
+def run(options):
+    changes = dict(recipes.parse_setting(text) for text in options.set)
+    given = {**vars(options), "size": None, "split": "train", "feature": None}
+    data = load(recipes.load(options.recipe, changes), argparse.Namespace(**given))
+    model = GenerativeConvNet(**recipes.model_config(options.recipe, data, changes))
+    made = julesz.sample(
+        model,
+        data,
+        options.num,
+        options.size,
+        options.seed,
+        options.steps or julesz.STEPS,
+        0.0 if options.zero else julesz.ANNEALED,
+        None if options.quiet else _bar(),
+    )
+    folder = pathlib.Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, one in enumerate(made.media):
+        write(folder / f"sample_{options.seed}_{i}", one, model.preprocessing.rate)
+    write_image(folder / f"sheet_{options.seed}.png", sheet(made.media))
+    files.write_json(folder / "statistics.json", made.errors)
+    if not options.quiet:
+        worst = max(one["relative_error"] for one in made.errors[-1])
+        print(f"Wrote {len(made.media)} samples to {folder}; "
+              f"relative error of their statistics at most {worst:.2g}")  # fmt: skip
+
+
+def _bar():
+    """A progress bar, which learns how many steps there are as they begin."""
+    bar = keras.utils.Progbar(None, unit_name="step")
+
+    def show(done, total):
+        bar.target = total
+        bar.update(done)
+
+    return show
