@@ -98,8 +98,8 @@ def make(filters, matrix=None, offset=None, sha256=None, **settings):
                              f"{sha256[:12]}…). Received: {weights} ({digest[:12]}…)")  # fmt: skip
         key = (filters, names, pooling, digest)
         _READ[key] = chain
-    layers, arrays, taps, (scale, shift) = _READ[key]
-    config = {"filters": filters, "layers": names, "weights": weights,
+    layers, arrays, taps, (scale, shift), ordered = _READ[key]
+    config = {"filters": filters, "layers": ordered, "weights": weights,
               "pooling": pooling, "sha256": key[-1]}  # fmt: skip
     if matrix is None:
         matrix, offset = np.eye(len(shift)), np.zeros(len(shift))
@@ -141,7 +141,8 @@ def _folded(kernel, bias, matrix, offset):
 
 
 def _read(filters, names, weights, pooling):
-    """Layers, weights and taps of a Keras network, and the affine map from pixels to its input."""
+    """Layers, weights and taps of a Keras network, the affine map from pixels to its input, and the
+    names of the taps, bottom up."""
     import keras
 
     from genconv_tf import features
@@ -173,8 +174,9 @@ def _read(filters, names, weights, pooling):
     missing = [name for name in names if name not in place]
     if missing:
         raise ValueError(f"Expected layers of {', '.join(place)}. Received: {missing[0]!r}")
-    taps = sorted(place[name] for name in names)
-    return layers[: taps[-1] + 1], arrays[: taps[-1] + 1], taps, affine
+    names = tuple(sorted(names, key=place.get))
+    taps = [place[name] for name in names]
+    return layers[: taps[-1] + 1], arrays[: taps[-1] + 1], taps, affine, names
 
 
 def _layer(one):

@@ -64,6 +64,21 @@ def layers(
     return made, kernels, taps
 
 
+def names(
+    wavelengths=(4,), orientations=6, differences=(1.0,), intensity=True, response="absolute", **_
+):
+    """What to call every filter of `layers`, of each of its groups: a list of lists."""
+    waves = ("cosine", "sine")
+    angles = [f"{180 * o / orientations:g} degrees" for o in range(orientations)]
+    groups = [[f"Gabor of {n:g} pixels, {a}, {w}" for a in angles for w in waves]
+              for n in wavelengths]  # fmt: skip
+    groups += [[f"difference of Gaussians of {std:g} pixels"] for std in differences]
+    groups += [["intensity"]] if intensity else []
+    if response == "relu":
+        groups = [[*group, *(f"{name}, negative" for name in group)] for group in groups]
+    return groups
+
+
 def gabor(wavelength, orientation):
     """A cosine and a sine filter: `(size, size, 1, 2)`.
 

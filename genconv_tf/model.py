@@ -168,11 +168,7 @@ class GenerativeConvNet(keras.Model):
 
     def train_step(self, data):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
-        x = data[0] if isinstance(data, tuple) else data
-        sizes.check_data(self.levels, self.channels, x.shape)
-        phases = sizes.phases_of(self.levels, x.shape[1:-1])
-        x = random_window(x, phases, self._update_seeds(1), -6)
-        observed = pyramid.levels_of(x, self.levels)
+        observed = self.observe(data[0] if isinstance(data, tuple) else data)
         chains = self.advance_chains(observed)
         gradients, variables, rates, decays = [], [], [], []
         level_rates, level_decays = (
@@ -190,8 +186,15 @@ class GenerativeConvNet(keras.Model):
             "energy_gap": gap,
             "gradient": tf.linalg.global_norm(gradients),
             "spread": tf.math.reduce_std(chains[-1]),
-            "excess": tf.reduce_max([_rms(c) / _rms(x) for c, x in zip(chains, observed)]),
+            "excess": tf.reduce_max([_rms(c) / _rms(o) for c, o in zip(chains, observed)]),
         }
+
+    def observe(self, x):
+        """What every level learns from at this update, coarse to fine, of data `x`."""
+        sizes.check_data(self.levels, self.channels, x.shape)
+        phases = sizes.phases_of(self.levels, x.shape[1:-1])
+        x = random_window(x, phases, self._update_seeds(1), -6)
+        return pyramid.levels_of(x, self.levels)
 
     def advance_chains(self, observed):
         """Run the chains of every level on, coarse to fine, restarting some of them.

@@ -47,16 +47,29 @@ def parser():
 
     one = commands.add_parser("train", help="learn a model from a file")
     _add_learning(one, "+")
+    _add_sheets(one)
     one.add_argument("--resume", action="store_true", help="go on with an interrupted run")
 
     one = commands.add_parser("experiment", help="an experiment of the papers, data to figures")
     _add_learning(one, "*")
+    _add_sheets(one)
     one.add_argument("--num", type=_at_least(1), default=4, metavar="N", help="fresh samples")
     one.add_argument("--vgg", metavar="FILE", help="VGG-19 filters (.npz), or keras to download")
     one.add_argument("--others", help="other images, whose scores are compared with the input's")
     one.add_argument("--held-out", help="images of the input's kind, to recover squares of")
     one.add_argument("--hide", nargs="+", type=_at_least(1), default=[40, 50], metavar="N",
                      help="sides of the squares, in pixels (default: 40 50)")  # fmt: skip
+
+    one = commands.add_parser("pursue", help="a sparse FRAME model: filters, and what they gain")
+    _add_learning(one, "*", updates="of every step, instead of the recipe's")
+    one.add_argument("--method", default="pursuit", choices=["pursuit", "boosting", "matching",
+                     "elimination"], help="which filters (default: pursuit)")  # fmt: skip
+    one.add_argument("--filters", type=_at_least(1), required=True, metavar="N",
+                     help="how many; of a kernel of full, at how many positions")  # fmt: skip
+    one.add_argument("--batch", type=_at_least(1), metavar="N",
+                     help="filters a step (default: as makes twenty steps)")  # fmt: skip
+    one.add_argument("--shift", type=_at_least(0), default=0, metavar="N",
+                     help="of matching: pixels that a filter may move in an image")  # fmt: skip
 
     one = commands.add_parser("sample", help="make fresh samples, or recover a hole")
     one.add_argument("model", help="a preset's name, a preset folder or a SavedModel")
@@ -153,13 +166,13 @@ def _add_features(one, steps):
     one.add_argument("--quiet", action="store_true", help="say nothing")
 
 
-def _add_learning(one, inputs):
-    """What `train` and `experiment` have in common."""
+def _add_learning(one, inputs, updates="instead of the recipe's"):
+    """What `train`, `experiment` and `pursue` have in common."""
     one.add_argument("recipe", help="a recipe's name (genconv list) or a TOML file")
     one.add_argument("input", nargs=inputs, help="files, a folder, a pattern, tfds:NAME or "
                      "generated:NAME")  # fmt: skip
     one.add_argument("--output", required=True, metavar="DIR")
-    one.add_argument("--updates", type=_at_least(1), metavar="N", help="instead of the recipe's")
+    one.add_argument("--updates", type=_at_least(1), metavar="N", help=updates)
     one.add_argument("--size", type=_size, metavar="H[xW]", help="of the data, instead")
     one.add_argument("--seed", type=int, metavar="K", help="instead of the recipe's")
     one.add_argument("--split", default="train", help="of a TFDS name")
@@ -168,9 +181,12 @@ def _add_learning(one, inputs):
                      help="change a setting of the recipe")  # fmt: skip
     one.add_argument("--source", help="for the model card: where the input comes from")
     one.add_argument("--licence", help="for the model card: the licence of the input")
+    one.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_sheets(one):
     one.add_argument("--sheets", type=_at_least(1), default=100, metavar="N",
                      help="updates between two sheets of samples")  # fmt: skip
-    one.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def entry():

@@ -13,13 +13,6 @@ def run(options):
     changes = dict(recipes.parse_setting(text) for text in options.set)
     content = recipes.load(options.recipe, changes)
     dataset = load(content, options)
-    facts = {
-        "summary": f"Learned from {_name(options)} with the recipe {content_name(options)}.",
-        "recipe": content_name(options),
-        "source": options.source or _name(options),
-        "licence": options.licence or "unknown",
-        "command": "genconv " + shlex.join(a for a in sys.argv[1:] if a != "--resume"),
-    }
     exemplar = dataset.preprocessing.decode(next(iter(dataset))[0]).numpy()
     training.train(
         options.recipe,
@@ -31,12 +24,23 @@ def run(options):
         options.resume,
         options.quiet,
         options.sheets,
-        facts,
+        facts(options),
         exemplar,
     )
     if not options.quiet:
         preset = os.path.join(options.output, "preset")
         print(f"Learned {preset}; samples of it in {preset}/samples.png")
+
+
+def facts(options):
+    """What a model card says of where the model comes from."""
+    return {
+        "summary": f"Learned from {_name(options)} with the recipe {content_name(options)}.",
+        "recipe": content_name(options),
+        "source": options.source or _name(options),
+        "licence": options.licence or "unknown",
+        "command": "genconv " + shlex.join(a for a in sys.argv[1:] if a != "--resume"),
+    }
 
 
 def load(content, options):
