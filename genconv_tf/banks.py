@@ -148,7 +148,7 @@ def _read(filters, names, weights, pooling):
     from genconv_tf import features
 
     if filters in features.VGG:
-        top = names[-1]
+        top = max(names)  # VGG names its layers in order
         network = features.features(top, filters, _find(weights), pooling).network
         # RGB to BGR less ImageNet's mean: what `keras.applications.vgg19` expects.
         affine = np.eye(3)[::-1], -np.array((103.939, 116.779, 123.68))
