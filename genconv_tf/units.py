@@ -19,9 +19,9 @@ import tensorflow as tf
 from genconv_tf import linear_filters
 from genconv_tf.layers import per_axis
 
-# Blocks along an axis, each of at least so many receptive fields, whose means are taken for
-# independent where a stationary model has few chains to tell a variance by.
-BLOCKS, APART = 4, 2
+# At most so many blocks along an axis, each as long as the receptive field or longer, whose means
+# are taken for independent: a stationary model has few chains to tell a variance by.
+BLOCKS = 4
 
 # This share of a unit's curvature is the mean over its layer of filters: of a dozen chains, some
 # unit among thousands always varies far less than it should, or not at all.
@@ -87,15 +87,14 @@ class Units:
             `(chains, units, bins)`, and `(units, bins, bins)`: the covariances between the bins of
             each unit; those between units are not estimated.
         """
-        size, features, curvature = math.prod(x.shape[1:-1]), [], []
+        whole, features, curvature = math.prod(x.shape[1:-1]), [], []
         for i, h in enumerate(self._maps(x, boundary)):
-            means = self._means(h, i, size)
+            means, size = self._means(h, i, whole), whole
             features.append(means)
             if not self.positional:
-                lengths, counts = h.shape[1:-1], self._blocks(h.shape[1:-1], i)
-                h = block_means(h, counts)
-                size = math.prod(n // c for n, c in zip(lengths, counts)) * self._cell(i)
-                means = self._means(h, i, size)
+                counts = self._blocks(h.shape[1:-1], i)
+                size = math.prod(n // c for n, c in zip(h.shape[1:-1], counts)) * self._cell(i)
+                means = self._means(block_means(h, counts), i, size)
             apart = means - tf.reduce_mean(means, 0)
             degrees = max(means.shape[0] - 1, 1)
             own = size / degrees * tf.einsum("nub,nuc->ubc", apart, apart)
@@ -142,7 +141,7 @@ class Units:
             scale = cells[0] / cells[1] / size
         else:
             h, scale = tf.reduce_mean(h, range(1, len(h.shape) - 1)), 1 / cells[1]
-        return scale * tf.reshape(h, [h.shape[0], -1, self.bins])
+        return scale * tf.reshape(h, [-1, self.counts[i], self.bins])
 
     def _cell(self, i):
         """Samples between two positions of tap number `i`, along all axes."""
@@ -151,7 +150,7 @@ class Units:
     def _blocks(self, lengths, i):
         """Blocks along every axis of a map of `lengths`."""
         jump, extent = self.network.fields[self.taps[i]].jump, self.network.field.extent
-        return [min(BLOCKS, max(1, n * j // (APART * e))) for n, j, e in zip(lengths, jump, extent)]
+        return [min(BLOCKS, max(1, n * j // e)) for n, j, e in zip(lengths, jump, extent)]
 
 
 def block_means(h, counts):

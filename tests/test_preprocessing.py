@@ -40,6 +40,18 @@ def test_a_grey_image_is_its_own_channel():
     assert principal_colours("principal", [np.full((9, 9, 3), 7.0)])  # one colour all over
 
 
+def test_colours_become_grey():
+    data = gct.data.images(COLOURED, colours="grey")
+    x = next(iter(data))
+    assert x.shape == (1, 80, 90, 1)
+    grey = COLOURED.mean(-1) - COLOURED.mean()
+    np.testing.assert_allclose(x[0, ..., 0], grey, atol=0.02)
+    media = data.preprocessing.decode(x)[0].numpy().astype(float)
+    np.testing.assert_allclose(media - COLOURED.mean((0, 1)), grey[..., None] + [0] * 3, atol=0.6)
+    with pytest.raises(ValueError, match='"principal" or "grey"'):
+        gct.data.images(COLOURED, colours="gray")
+
+
 def test_bounds_hold_every_colour():
     preprocessing = Preprocessing((100.0, 120.0, 90.0), 0.5, basis=TURN * [[2.0], [1.0], [0.5]])
     low, high = preprocessing.bounds()

@@ -134,7 +134,7 @@ def test_the_gain_of_a_linear_filter_of_white_noise(kernel, tmp_path):
     model = make(bank(tmp_path / "b.keras", b, "linear"), kernel, size=n,
                  boundary="torus" if kernel == 1 else "valid")  # fmt: skip
     units = Units(model.networks[0])
-    chains = s * noise.normal(noise.row_seeds(1, count), [n, n, 1])
+    chains = tf.random.stateless_normal([count, n, n, 1], (1, 2), stddev=s)
     curvature = units.moments(chains)[1]
     c = np.square(b).sum((0, 1, 2)) if kernel == "full" else np.square(b.sum((0, 1, 2)))
     exact = s**2 * (np.tile(c, 16) / n**2 if kernel == "full" else c)

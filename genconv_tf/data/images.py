@@ -43,7 +43,7 @@ def images(
         mean: `"colour"` subtracts the mean colour, `"image"` the mean of aligned images, so that
             only what is special to one is left, `"none"` nothing, three numbers themselves.
         colours: channels of x: `"rgb"`, or `"principal"` for the principal components of the
-            colours, see `principal_colours`.
+            colours, see `principal_colours`, `"grey"` for their mean alone.
         split, feature: of a TFDS name.
         seed: of random windows.
 
@@ -135,13 +135,14 @@ def principal_colours(colours, media):
     have one channel.
 
     Args:
-        colours: `"principal"`, or `"rgb"` for none: `None`.
+        colours: `"principal"`; `"grey"` for one channel, the same in all three colours; `"rgb"` for
+            none: `None`.
         media: iterable of arrays `(..., 3)` of pixels.
     """
-    if colours not in ("rgb", "principal"):
-        raise ValueError(f'Expected colours "rgb" or "principal". Received: {colours!r}')
-    if colours == "rgb":
-        return None
+    if colours not in ("rgb", "principal", "grey"):
+        raise ValueError(f'Expected colours "rgb", "principal" or "grey". Received: {colours!r}')
+    if colours != "principal":
+        return None if colours == "rgb" else ((1.0, 1.0, 1.0),)
     count, total, products = 0, np.zeros(3), np.zeros((3, 3))
     for one in media:
         pixels = one.reshape(-1, 3).astype(np.float64)

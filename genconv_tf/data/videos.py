@@ -51,7 +51,7 @@ def videos(
             frames as they are.
         mean: `"colour"` subtracts the mean colour of the first video, `"frame"` its mean frame, so
             that what does not move need not be learned, `"none"` nothing, three numbers themselves.
-        colours: `"rgb"` or `"principal"`, as for images.
+        colours: `"rgb"`, `"principal"` or `"grey"`, as for images.
         split, feature: of a TFDS name.
         rate: frames a second of what is written back; `None` for that of the first file, or 25.
 
