@@ -22,6 +22,7 @@ import numpy as np
 RADIUS = 3  # pixels about a missing one that OpenCV's methods look at, as in its own examples
 TOLERANCE = 1e-3  # of the ℓ1 energy: how far above its minimum `mrf_l1` may end
 STEPS = 20_000  # of ADMM; faces of 64x64 pixels need a few hundred
+SMALLEST = 4  # pixels of a side that OpenCV is given at least
 TINY = 1e-6  # grey levels: an ℓ1 energy that counts as none
 
 METHODS = {}  # name to function (image, mask) -> image
@@ -223,12 +224,17 @@ def _factorised(operator):
 
 def _of_opencv(image, mask, flag):
     cv2 = _needed("cv2", "OpenCV")
+    height, width = mask.shape
+    # Beyond a side of one or two pixels OpenCV reads what is not there: such an image is repeated.
+    times = [-(-SMALLEST // n) for n in (height, width)]
+    hole = np.tile(mask, times).astype(np.uint8)
+
+    def inpainted(channel):
+        tiled = np.tile(np.ascontiguousarray(channel), times)
+        return cv2.inpaint(tiled, hole, RADIUS, getattr(cv2, flag))[:height, :width][mask]
+
     # Channel by channel in float32: images of three channels would be rounded to 8 bits.
-    return np.stack([
-        cv2.inpaint(np.ascontiguousarray(channel), mask.astype(np.uint8), RADIUS,
-                    getattr(cv2, flag))[mask]
-        for channel in np.moveaxis(image.astype(np.float32), -1, 0)
-    ], -1)  # fmt: skip
+    return np.stack([inpainted(c) for c in np.moveaxis(image.astype(np.float32), -1, 0)], -1)
 
 
 def _interpolated(image, mask, method):

@@ -82,5 +82,5 @@ def test_a_model_of_grey_samples_grey_rgb_and_recovers_it(tmp_path):
 
 
 def test_unknown_colours_are_refused():
-    with pytest.raises(ValueError, match='Expected colours "rgb" or "principal"'):
+    with pytest.raises(ValueError, match='Expected colours "rgb", "principal" or "grey"'):
         gct.data.images(GREY, colours="lab")
