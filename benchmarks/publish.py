@@ -1,10 +1,11 @@
 """Learn, judge and publish the presets that come with the package.
 
-    python benchmarks/publish.py [sound-rain ...] --runs DIR [--vgg FILE] [--set KEY=VALUE]
+    python benchmarks/publish.py [sound-rain ...] --runs DIR [--photographs DIR] [--vgg FILE]
 
-For each: `genconv train`, a SavedModel, figures of fresh samples from it, and the preset with its
-card under `saved_models/`. Then the index of checksums, and, of all the textures, the picture of
-the README. An interrupted training goes on where it stopped.
+The photograph of `texture-pool` is looked for in DIR, since no package carries it. For each:
+`genconv train`, a SavedModel, figures of fresh samples from it, and the preset with its card under
+`saved_models/`. Then the index of checksums, and the picture of the README. An interrupted training
+goes on where it stopped.
 """
 
 import argparse
@@ -14,12 +15,14 @@ import shlex
 
 import numpy as np
 from PIL import Image
+from skimage import data
 from textures import genconv
 
 from genconv_tf import GenerativeConvNet, presets
 from genconv_tf.cli.evaluate import measure
 from genconv_tf.data.decode import read_image, write_image
-from genconv_tf.data.generated import texture
+from genconv_tf.data.generated import is_generated, texture
+from genconv_tf.data.images import images
 from genconv_tf.data.sounds import sounds
 from genconv_tf.data.videos import videos
 from genconv_tf.export import ExportedModel
@@ -27,6 +30,7 @@ from genconv_tf.export import ExportedModel
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "saved_models"
 SIZE = 256  # of the textures
+SHOWN = ("pool", "pebbles", "brick")  # of the textures, in the picture of the README
 MOST = 5e6  # bytes of a SavedModel that is published beside its preset
 
 
@@ -37,17 +41,37 @@ class Origin:
     recipe: str
     source: str
     summary: str
+    licence: str = "CC0-1.0"
 
 
-def _texture(name, source):
-    summary = f"A texture of {name}: fresh seamless samples of any size."
-    return Origin("texture", f"skimage.data.{name}, from {source}, scaled to 256x256", summary)
+def _texture(name, source, licence="CC0-1.0"):
+    return Origin("texture", source, f"{name}: fresh seamless samples of any size.", licence)
+
+
+def _carried(name, source):
+    return _texture(name.capitalize(), f"skimage.data.{name}, from {source}, scaled to 256x256")
 
 
 ORIGINS = {
-    "texture-brick": _texture("brick", "Bricks25 of CC0Textures"),
-    "texture-grass": _texture("grass", "Grass 01 by linolafett on DeviantArt"),
-    "texture-gravel": _texture("gravel", "Gravel04 of CC0Textures"),
+    "texture-brick": _carried("brick", "Bricks25 of CC0Textures"),
+    "texture-grass": _carried("grass", "Grass 01 by linolafett on DeviantArt"),
+    "texture-gravel": _carried("gravel", "Gravel04 of CC0Textures"),
+    "texture-galaxies": _texture(
+        "Galaxies", "the middle 256x256 of skimage.data.hubble_deep_field, by NASA", "public domain"
+    ),
+    "texture-pool": _texture(
+        "Water of a pool in the sun",
+        "1.jpg of EmbarkStudios/texture-synthesis, a photograph from Unsplash, scaled to 256x256",
+        "Unsplash",
+    ),
+    "texture-camouflage": _texture("Camouflage", "generated:camouflage"),
+    "texture-dunes": _texture("Ripples of sand", "generated:dunes"),
+    "texture-leaves": _texture("Fallen leaves", "generated:leaves"),
+    "texture-marble": _texture("Marble", "generated:marble"),
+    "texture-pebbles": _texture("Pebbles", "generated:pebbles"),
+    "texture-scales": _texture("Scales of a fish", "generated:scales"),
+    "texture-terrazzo": _texture("Terrazzo", "generated:terrazzo"),
+    "texture-weave": _texture("Wicker", "generated:weave"),
     "sound-crackle": Origin(
         "sound", "generated:crackle", "A crackling fire that goes on for ever."
     ),
@@ -59,14 +83,16 @@ ORIGINS = {
 }
 
 
-def publish(name, runs, vgg, changes):
+def publish(name, runs, photographs, vgg, changes):
     origin, run = ORIGINS[name], runs / name
     extra = [word for setting in changes for word in ("--set", setting)]
-    source = origin.source if ":" in origin.source else photograph(name, runs)
+    generated = is_generated(origin.source)
+    source = origin.source if generated else photograph(name, runs, photographs)
     if not (run / "preset").is_dir():
         resume = ["--resume"] if (run / "run.json").is_file() else []
-        genconv("train", origin.recipe, source, "--output", run, *extra, *resume)
-    model = GenerativeConvNet.from_preset(run)
+        size = ["--size", SIZE] if name.startswith("texture-") else []
+        genconv("train", origin.recipe, source, "--output", run, *size, *extra, *resume)
+    model = presets.halved(GenerativeConvNet.from_preset(run))
     exported = runs / "saved_models" / name / "1"
     model.export(exported, replace=True)
     samples = ExportedModel(exported).sample(4, seed=1)
@@ -81,7 +107,8 @@ def publish(name, runs, vgg, changes):
         summary=origin.summary,
         recipe=origin.recipe,
         source=origin.source,
-        licence="CC0-1.0",
+        licence=origin.licence,
+        half=True,
         command=shlex.join(["python", "benchmarks/publish.py", name, *extra]),
         figures=figures,
     )
@@ -92,31 +119,39 @@ def publish(name, runs, vgg, changes):
     )
 
 
-def photograph(name, runs):
-    """The exemplar of a texture as a file."""
-    path = runs / f"{name}.png"
-    small = Image.fromarray(texture(name.removeprefix("texture-")))
-    write_image(path, small.resize((SIZE, SIZE), Image.Resampling.LANCZOS).convert("RGB"))
+def photograph(name, runs, photographs):
+    """The exemplar of a texture as a file of 256x256."""
+    path, name = runs / f"{name}.png", name.removeprefix("texture-")
+    if name == "pool":
+        large = Image.open(photographs / "1.jpg")
+    elif name == "galaxies":
+        sky = Image.fromarray(data.hubble_deep_field())
+        left, top = (sky.width - SIZE) // 2, (sky.height - SIZE) // 2
+        large = sky.crop((left, top, left + SIZE, top + SIZE))
+    else:
+        large = Image.fromarray(texture(name))
+    write_image(path, large.resize((SIZE, SIZE), Image.Resampling.LANCZOS).convert("RGB"))
     return path
 
 
 def exemplar_of(model, source):
     """What the model learned from: an image, or so much of a generated sound or video."""
     rate = model.preprocessing.rate
-    if model.rank == 2:
-        return read_image(source)
     if model.rank == 1:
-        data = sounds(source, rate=rate)
+        made = sounds(source, rate=rate)
+    elif model.rank == 2:
+        made = images(str(source), SIZE)
     else:
-        data = videos(source, frames=model.size[0], size=model.size[1:])
-    return data.preprocessing.decode(next(iter(data))[0]).numpy()
+        made = videos(source, frames=model.size[0], size=model.size[1:])
+    return made.preprocessing.decode(next(iter(made))[0]).numpy()
 
 
 def gallery(names):
-    """Exemplars of textures beside fresh samples twice as wide, of the published SavedModels."""
+    """Exemplars of textures beside fresh samples twice as wide, of the published models."""
     rows = []
     for name in names:
-        wide = ExportedModel(PUBLISHED / name / "1").sample(1, size=(SIZE, 2 * SIZE), seed=2)[0]
+        model = GenerativeConvNet.from_preset(PUBLISHED / name)
+        wide = model.sample(1, size=(SIZE, 2 * SIZE), seed=2)[0]
         gap = np.full((SIZE, 8, 3), 255, np.uint8)
         rows.append(np.concatenate([read_image(PUBLISHED / name / "exemplar.png"), gap, wide], 1))
     gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)
@@ -127,16 +162,17 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("names", nargs="*", default=[], choices=[*ORIGINS, []], metavar="NAME")
     options.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs" / "publish")
+    options.add_argument("--photographs", type=pathlib.Path, default=ROOT, metavar="DIR")
     options.add_argument("--vgg", help="VGG-19 filters (.npz) for the figures of the cards")
     options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options = options.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
     names = options.names or list(ORIGINS)
     for name in names:
-        publish(name, options.runs, options.vgg, options.set)
+        publish(name, options.runs, options.photographs, options.vgg, options.set)
     presets.write_index(PUBLISHED)
-    textures = [name for name in ORIGINS if name.startswith("texture-")]
-    if set(textures) <= set(names):
+    textures = [f"texture-{name}" for name in SHOWN]
+    if set(textures) & set(names):
         (ROOT / "docs" / "images").mkdir(parents=True, exist_ok=True)
         write_image(ROOT / "docs" / "images" / "gallery.png", gallery(textures))
 

@@ -3,7 +3,9 @@
 import json
 import pathlib
 
+import h5py
 import keras
+import numpy as np
 
 from genconv_tf import card as cards
 from genconv_tf import files
@@ -18,23 +20,52 @@ def names():
     return sorted(path.parent.name for path in resource("saved_models").glob(f"*/{CONFIG}"))
 
 
-def save(model, folder, replace=False, exemplar=None, samples=None, **facts):
+def save(model, folder, replace=False, exemplar=None, samples=None, half=False, **facts):
     """Write `model` as a preset.
 
     Args:
         folder: a new or empty folder, unless `replace`.
         exemplar, samples: media for the card: one, and a batch of fresh samples.
+        half: write the weights in 16 bits, for a model that `halved` has rounded to them.
         **facts: for metadata and card: `source`, `licence`, `recipe`, `figures`, `command`, …
     """
     with files.whole_folder(folder, replace) as partial:
         files.write_json(partial / CONFIG, _serialised(model))
         # Without an optimizer, whose state would treble the file and name the run.
         model.twin().save_weights(partial / WEIGHTS)
+        if half:
+            _halve(partial / WEIGHTS)
         media = cards.write_media(partial, exemplar, samples, model.preprocessing.rate)
         hashes = {p: files.sha256(partial / p) for p in (CONFIG, WEIGHTS, *media)}
         metadata = cards.metadata(model, pathlib.Path(folder).name, facts, hashes)
         files.write_json(partial / METADATA, metadata)
         files.write_text(partial / CARD, cards.render(model, metadata, media))
+
+
+def halved(model):
+    """A twin whose weights are numbers of float16: half as much to publish, the same samples to the
+    eye, and loaded without loss."""
+    twin = model.twin()
+    twin.set_weights([w.astype(np.float16).astype(w.dtype) for w in model.get_weights()])
+    return twin
+
+
+def _halve(path):
+    """Write a file of weights anew, float32 as float16."""
+    with files.whole_file(path) as name, h5py.File(path) as whole, h5py.File(name, "w") as half:
+
+        def copy(name, item):
+            if isinstance(item, h5py.Group):
+                made = half.require_group(name)
+            else:
+                values = item[()]
+                if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+                    raise ValueError(f"Expected weights within float16. Received: {name}")
+                made = half.create_dataset(name, data=values.astype(np.float16))
+            made.attrs.update(item.attrs)
+
+        half.attrs.update(whole.attrs)
+        whole.visititems(copy)
 
 
 def load(preset, kind):

@@ -5,6 +5,7 @@ import pytest
 
 import genconv_tf as gct
 from genconv_tf.data.generated import SOUNDS, VIDEOS
+from genconv_tf.data.generated_textures import TEXTURES
 
 
 @pytest.mark.parametrize("name", sorted(SOUNDS))
@@ -30,6 +31,20 @@ def test_a_video_is_its_seed_and_moves(name):
     near = np.mean([likeness(frame[t], frame[t + 1]) for t in range(11)])
     far = np.mean([likeness(frame[t], frame[t + 6]) for t in range(6)])
     assert near > 0.1 and abs(far) < near  # the next frame follows from this one, a later one less
+
+
+@pytest.mark.parametrize("name", sorted(TEXTURES))
+def test_a_texture_is_its_seed_and_alike_everywhere(name):
+    image = TEXTURES[name](size=(96, 128), seed=3)
+    assert image.shape == (96, 128, 3) and image.dtype == np.uint8
+    np.testing.assert_array_equal(image, TEXTURES[name](size=(96, 128), seed=3))
+    several = TEXTURES[name](count=2, size=(96, 128), seed=3).astype(float)
+    np.testing.assert_array_equal(several[0], image)
+    assert np.abs(several[1] - several[0]).mean() > 5
+    # Stationary: the mean colours of quarters differ less than pixels do.
+    quarters = [part for half in np.split(several[0], 2) for part in np.split(half, 2, axis=1)]
+    spread = np.std([q.mean((0, 1)) for q in quarters], axis=0).max()
+    assert spread < 0.5 * several[0].std((0, 1)).max()
 
 
 def test_a_fire_crackles_and_the_wind_does_not():
@@ -61,6 +76,8 @@ def test_they_are_sources_like_any_other():
     assert next(iter(clip)).shape == (1, 5, 24, 32, 3)
     sound = gct.data.sounds("generated:rain", seconds=0.5, start=0.25)
     assert next(iter(sound)).shape == (1, 5512, 1)
+    texture = gct.data.images("generated:scales", size=(48, 64))
+    assert next(iter(texture)).shape == (1, 48, 64, 3)
     with pytest.raises(ValueError, match=r"Expected one of .*generated:fire.*Received"):
         gct.data.videos("generated:steam")
     with pytest.raises(ValueError, match=r"Expected one of .*generated:rain"):

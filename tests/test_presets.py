@@ -19,6 +19,25 @@ def test_a_preset_samples_as_the_model_that_was_saved(small, preset):
     np.testing.assert_array_equal(again.sample(2, seed=4), small.sample(2, seed=4))
 
 
+def test_half_the_bytes_and_no_loss(small, preset, tmp_path):
+    rounded = presets.halved(small)
+    rounded.save_to_preset(tmp_path / "half", half=True)
+    again = GenerativeConvNet.from_preset(tmp_path / "half")
+    for received, expected, before in zip(*(m.get_weights() for m in (again, rounded, small))):
+        np.testing.assert_array_equal(received, expected)
+        np.testing.assert_allclose(received, before, rtol=2**-10, atol=2**-24)
+    sizes = [(folder / "model.weights.h5").stat().st_size for folder in (preset, tmp_path / "half")]
+    stored = sum(w.size for w in small.get_weights())
+    assert sizes[0] - sizes[1] >= 2 * stored - 2048
+
+
+def test_weights_too_large_for_half_are_refused(small, tmp_path):
+    small.networks[0].kernels[0].assign(small.networks[0].kernels[0] + 1e5)
+    with pytest.raises(ValueError, match="Expected weights within float16"):
+        small.save_to_preset(tmp_path / "half", half=True)
+    assert not (tmp_path / "half").exists()
+
+
 def test_a_card_shows_pictures_settings_and_licence(preset):
     card = (preset / "README.md").read_text()
     assert card.startswith("---\n") and "license: CC0-1.0" in card

@@ -181,7 +181,7 @@ def two_of_six(tmp_path_factory):
     return own, draw()
 
 
-def test_pursuit_finds_the_two_filters_that_made_the_data(two_of_six):
+def test_pursuit_finds_the_two_filters_that_made_the_data(two_of_six, tmp_path):
     own, x = two_of_six
     model = make(own, rate=0.05, size=40)
     result = gct.pursue(model, data_of(x), count=3, updates=20)
@@ -194,6 +194,12 @@ def test_pursuit_finds_the_two_filters_that_made_the_data(two_of_six):
     assert (steps[:2] > 0.02).all() and steps[2] < 0.3 * steps[:2].min()
     promised = [each["gain"] for each in result.selected[0]]
     np.testing.assert_allclose(steps[0], promised[0], rtol=0.5)  # of second order
+    # An ordinary model: as a preset and as a SavedModel.
+    model.save_to_preset(tmp_path / "sparse")
+    again = gct.GenerativeConvNet.from_preset(tmp_path / "sparse")
+    again.export(tmp_path / "saved" / "1")
+    alone = gct.export.ExportedModel(tmp_path / "saved" / "1")
+    np.testing.assert_array_equal(alone.sample(1, seed=3), model.sample(1, seed=3))
 
 
 def test_elimination_drops_what_has_no_weight_first(two_of_six):
@@ -211,6 +217,16 @@ def test_elimination_drops_what_has_no_weight_first(two_of_six):
     assert not units.weights().numpy()[dropped].any()
     assert abs(result.curve[-1]["gain"][0]) < 0.1  # hardly anything was lost
     assert len(seen) == 8 + 2 * 8 + 2 and seen[0][:2] == (1, 26)
+
+
+def test_every_level_selects_its_own_filters():
+    model = make(INTENSITY | {"differences": [1.0]}, size=12, levels=2)
+    x = np.random.default_rng(2).normal(size=(1, 24, 24, 1))
+    result = gct.pursue(model, data_of(2 * x), count=1, updates=3)
+    assert [len(chosen) for chosen in result.selected] == [1, 1]
+    assert [row["filters"] for row in result.curve] == [[0, 0], [1, 1]]
+    for units in map(Units, model.networks):
+        assert np.count_nonzero(units.weights()) == 1
 
 
 @pytest.mark.parametrize("method", ["pursuit", "boosting"])
@@ -285,17 +301,16 @@ RECIPE = """
 [recipe]
 name = "sparse"
 [data]
-size = 32
-colours = "principal"
+size = 24
+colours = "grey"
 [model]
-levels = 2
-layers = [{filters = 1, kernel = KERNEL, relu = false}]
-boundary = "BOUNDARY"
+layers = [{filters = 1, kernel = "full", relu = false}]
+boundary = "same"
 [model.bank]
 filters = "linear"
 wavelengths = [2]
 orientations = 2
-response = "absolute"
+differences = []
 [reference]
 std = 20.0
 [sampler]
@@ -311,24 +326,22 @@ optimizer = {name = "adam", learning_rate = 1e-3, use_ema = true}
 
 def test_the_command_writes_a_model_its_curve_and_its_filters(picture, tmp_path, capsys):
     recipe = tmp_path / "sparse.toml"
-    recipe.write_text(RECIPE.replace("KERNEL", '"full"').replace("BOUNDARY", "same"))
+    recipe.write_text(RECIPE)
     folder = tmp_path / "out"
     words = ["pursue", str(recipe), str(picture), "--output", str(folder), "--quiet"]
     assert main([*words, "--method", "matching", "--filters", "5", "--batch", "3"]) == 0
     model = gct.GenerativeConvNet.from_preset(folder / "preset")
     filters = json.loads((folder / "filters.json").read_text())
-    for i, network in enumerate(model.networks):
-        kept = [each["unit"] for each in filters["selected"][i]]
-        weights = Units(network).weights().numpy()[:, 0]
-        assert len(kept) == 5 and set(np.flatnonzero(weights)) <= set(kept)
-        assert np.diff(filters["explained"][i]).min() > 0
-        assert all(0 <= p < 16 * (i + 1) for each in filters["selected"][i]
-                   for p in each["position"])  # fmt: skip
+    kept = [each["unit"] for each in filters["selected"][0]]
+    weights = Units(model.networks[0]).weights().numpy()[:, 0]
+    assert len(kept) == 5 and set(np.flatnonzero(weights)) == set(kept)
+    assert np.diff(filters["explained"][0]).min() > 0
+    assert all(0 <= p < 24 for each in filters["selected"][0] for p in each["position"])
     curve = json.loads((folder / "curve.json").read_text())
-    assert [row["filters"] for row in curve] == [[0, 0], [3, 3], [5, 5]]
-    assert curve[0]["gain"] == [0, 0] and curve[-1]["updates"] == 7
+    assert [row["filters"] for row in curve] == [[0], [3], [5]]
+    assert curve[0]["gain"] == [0] and curve[-1]["updates"] == 7
     assert read_image(folder / "curve.png").ndim == 3
-    assert read_image(folder / "samples.png").shape == (68, 68, 3)
+    assert read_image(folder / "samples.png").shape == (52, 52, 3)
     capsys.readouterr()
     assert main([*words, "--filters", "5"]) == 2
     assert "new or empty folder" in capsys.readouterr().err

@@ -5,9 +5,9 @@ it can be judged against as many fresh exemplars as one likes, and published. Th
 the same media.
 """
 
-import functools
-
 import numpy as np
+
+from genconv_tf.data.random_fields import cloud, coloured_by, frequencies, standardised
 
 PREFIX = "generated:"
 CC0 = ("brick", "grass", "gravel")
@@ -83,7 +83,7 @@ def water(frames=64, size=(128, 128), seed=0):
         `(frames, height, width, 3)` uint8, seamless in space.
     """
     rng = np.random.default_rng(seed)
-    k_y, k_x = (2 * np.pi * f for f in _frequencies(size, (0.1, 0.1)))  # rad/m
+    k_y, k_x = (2 * np.pi * f for f in frequencies(size, (0.1, 0.1)))  # rad/m
     k = np.hypot(k_y, k_x)
     # Phillips' spectrum of a wind along the second axis, cut at waves of three pixels.
     along = np.divide(k_x, k, out=np.zeros_like(k), where=k > 0)
@@ -97,8 +97,8 @@ def water(frames=64, size=(128, 128), seed=0):
         slope = np.fft.ifft2(1j * k_x * waves).real + 0.5 * np.fft.ifft2(1j * k_y * waves).real
         video.append(slope)
         waves = waves * turn
-    light = _standardised(np.stack(video))
-    return _coloured_by(light, (10, 40, 70), (60, 120, 140), (225, 240, 240))
+    light = standardised(np.stack(video))
+    return coloured_by(light, (10, 40, 70), (60, 120, 140), (225, 240, 240))
 
 
 def fire(frames=64, size=(128, 128), seed=0):
@@ -111,9 +111,9 @@ def fire(frames=64, size=(128, 128), seed=0):
     rng = np.random.default_rng(seed)
     height, width = size
     rise, tall = 2, height + 2 * frames
-    fixed = _cloud(rng, (tall, width), 1.6)
-    sway = 8 * _cloud(rng, (frames, width), 2.0, stretch=(1, 2))
-    flicker = _cloud(rng, (frames, height, width), 1.8, stretch=(8, 1, 1))
+    fixed = cloud(rng, (tall, width), 1.6)
+    sway = 8 * cloud(rng, (frames, width), 2.0, stretch=(1, 2))
+    flicker = cloud(rng, (frames, height, width), 1.8, stretch=(8, 1, 1))
     rows, columns = np.mgrid[:height, :width]
     cooling = 1.6 - 3.4 * (1 - rows / height)
     video = []
@@ -123,7 +123,7 @@ def fire(frames=64, size=(128, 128), seed=0):
         risen = fixed[(rows + rise * t) % tall, across]
         video.append(cooling + 0.9 * risen + 0.5 * flicker[t])
     heat = np.clip(np.stack(video), -1.5, 1.5)
-    return _coloured_by(heat, (5, 2, 5), (230, 90, 10), (255, 240, 150))
+    return coloured_by(heat, (5, 2, 5), (230, 90, 10), (255, 240, 150))
 
 
 SOUNDS = {"crackle": crackle, "rain": rain, "wind": wind}
@@ -133,7 +133,7 @@ VIDEOS = {"fire": fire, "water": water}
 def _coloured(rng, samples, rate, response):
     """Gaussian noise of unit variance with the amplitude spectrum `response` of Hz."""
     spectrum = np.fft.rfft(rng.normal(size=samples))
-    return _standardised(np.fft.irfft(spectrum * response(np.fft.rfftfreq(samples, 1 / rate)),
+    return standardised(np.fft.irfft(spectrum * response(np.fft.rfftfreq(samples, 1 / rate)),
                                       samples))  # fmt: skip
 
 
@@ -153,26 +153,3 @@ def _events(rng, samples, rate, count, band, decay, loudness=0.7):
 def _clipped(wave):
     """Gains are fixed, and not by the loudest event, which another draw would not have."""
     return np.clip(wave, -1.0, 1.0).astype(np.float32)
-
-
-def _frequencies(size, spacing):
-    """Frequencies along every axis of samples so far apart."""
-    return np.meshgrid(*(np.fft.fftfreq(n, d) for n, d in zip(size, spacing)), indexing="ij")
-
-
-def _cloud(rng, size, slope, stretch=None):
-    """Gaussian noise of unit variance whose amplitude falls as frequency^-slope, periodic."""
-    spacing = [1 / s for s in stretch or (1,) * len(size)]
-    radius = functools.reduce(np.hypot, _frequencies(size, spacing))
-    gain = np.divide(1.0, radius**slope, out=np.zeros_like(radius), where=radius > 4 / max(size))
-    return _standardised(np.fft.ifftn(np.fft.fftn(rng.normal(size=size)) * gain).real)
-
-
-def _standardised(x):
-    return (x - x.mean()) / x.std()
-
-
-def _coloured_by(value, low, middle, high):
-    """Colours between three by a value in about [-1.5, 1.5]: uint8 with an axis more."""
-    channels = [np.interp(value, (-1.5, 0, 1.5), stops) for stops in zip(low, middle, high)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from genconv_tf.data.decode import EXTENSIONS, read_image
 from genconv_tf.data.generated import generate, is_generated
 from genconv_tf.data.generated_images import IMAGES
+from genconv_tf.data.generated_textures import TEXTURES
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
 from genconv_tf.sizes import lengths
@@ -33,7 +34,7 @@ def images(
     Args:
         source: an image file, a list of them, a folder, a glob pattern, an array
             `(height, width, 3)` or `(count, height, width, 3)` in [0, 255], `"tfds:NAME"`, or
-            `"generated:flower"`.
+            `"generated:flower"` or of a texture, `"generated:leaves"`.
         size: `(height, width)`, or one int for both. `None` keeps the size of the first image.
         batch: images in a batch; `None` for all of them, and 16 for TFDS. Of random windows there
             may be more than images.
@@ -57,7 +58,7 @@ def images(
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
     if is_generated(source):
-        source = generate(source, IMAGES, size=size, seed=seed)
+        source = generate(source, IMAGES | TEXTURES, size=size, seed=seed)
     if isinstance(source, str) and source.startswith("tfds:"):
         raw, first = from_tfds(source[5:], split, feature)
         count = int(raw.cardinality())  # negative where a dataset does not know it
