@@ -123,6 +123,10 @@ def parser():
                      help="requests at a time; more have to come back (default: 64)")  # fmt: skip
     one.add_argument("--quiet", action="store_true", help="say nothing")
 
+    one = commands.add_parser("gallery", help="a static site of models and their samples")
+    one.add_argument("model", nargs="*", help="as of serve (default: every preset)")
+    one.add_argument("--output", required=True, metavar="DIR")
+
     one = commands.add_parser("evaluate", help="measure samples against their exemplar")
     one.add_argument("exemplar")
     one.add_argument("samples", nargs="+", metavar="SAMPLE")

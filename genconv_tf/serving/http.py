@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hmac
 import json
-import pathlib
 import re
 import time
 
@@ -13,17 +12,19 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from genconv_tf import gallery
 from genconv_tf.serving import Refused, protocol
 
-PAGE = pathlib.Path(__file__).parent / "page"
 TYPES = {"png": "image/png", "gif": "image/gif", "mp4": "video/mp4", "wav": "audio/wav"}
-OPEN = re.compile(r"/(|page/[\w.]+|healthz)")  # what may be seen without a token
+OPEN = re.compile(
+    r"/(|page/[\w.]+|healthz|v1/models/[^/]+/card/[\w.]+)"
+)  # what may be seen without a token
 # The page asks nothing of any other server, whatever a model's card may say.
-POLICY = ("default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
+POLICY = ("default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
           "frame-ancestors 'none'; base-uri 'none'")  # fmt: skip
 
 
@@ -61,7 +62,7 @@ class Service:
         model, version = "/v1/models/{name}", "/versions/{version:int}"
         routes = [
             Route("/", self.page),
-            Mount("/page", StaticFiles(directory=PAGE)),
+            Mount("/page", StaticFiles(directory=gallery.PAGE)),
             Route("/healthz", self.health),
             Route("/metrics", self.metrics),
             Route("/monitoring/prometheus/metrics", self.metrics),
@@ -131,7 +132,12 @@ class Service:
     # -- what is asked -----------------------------------------------------------------------
 
     async def page(self, request):
-        return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": POLICY})
+        shown = {
+            name: (meta, gallery.media(self.backend.folders[name]))
+            for name, meta in self.backend.models.items()
+        }
+        page = gallery.render(shown, "v1/models/{name}/card/{file}", live=True)
+        return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
     async def health(self, request):
         state = "draining" if self.draining else "ok"
@@ -145,7 +151,6 @@ class Service:
         keys = ("rank", "size", "least_size", "summary", "licence", "source", "figures")
         about = {
             name: {key: meta[key] for key in keys if key in meta}
-            | {"pictures": sorted(self._pictures(name))}
             for name, meta in self.backend.models.items()
         }
         return JSONResponse({"models": about, "limits": {"positions": self.limits.positions}})
@@ -188,15 +193,12 @@ class Service:
     async def card(self, request):
         name, file = request.path_params["name"], request.path_params["file"]
         self._known(name)
-        if file not in self._pictures(name):
-            raise Refused(404, f"Expected a picture of {name}. Received: {file!r}")
-        return FileResponse(self._pictures(name)[file])
+        shown = gallery.media(self.backend.folders[name])
+        if file not in shown:
+            raise Refused(404, f"Expected one of {sorted(shown)}. Received: {file!r}")
+        return FileResponse(shown[file])
 
     # -- parts of the above ------------------------------------------------------------------
-
-    def _pictures(self, name):
-        folder = pathlib.Path(self.backend.folders[name])
-        return {path.name: path for path in folder.glob("*.png")}
 
     def _known(self, name):
         if name not in self.backend.models:
