@@ -60,7 +60,7 @@ setup(
         "serve": SERVE,
         "dev": [
             *SERVE,
-            "httpx>=0.27",
+            "httpx2>=2",
             "selenium>=4.20",
             "tensorflow-serving-api>=2.19",
             "arviz-stats>=0.7",

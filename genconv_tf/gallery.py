@@ -28,7 +28,9 @@ def render(models, place, live):
         live: whether a server stands behind it that samples.
     """
     # Images first: what a visitor sees at once.
-    models = dict(sorted(models.items(), key=lambda item: (item[1][0].get("rank", 4) != 2, item[0])))
+    models = dict(
+        sorted(models.items(), key=lambda item: (item[1][0].get("rank", 4) != 2, item[0]))
+    )
     cards = "\n".join(_card(name, *about, place) for name, about in models.items())
     sampled = {name: meta for name, (meta, _) in models.items() if "rank" in meta}
     options = "\n".join(_option(name, meta) for name, meta in sampled.items())

@@ -23,6 +23,17 @@ def small():
 
 
 @pytest.fixture(scope="session")
+def folder(tmp_path_factory, photograph):
+    """A small model as a preset `texture`, with its card."""
+    from genconv_tf import GenerativeConvNet
+
+    model, place = GenerativeConvNet(**SMALL), tmp_path_factory.mktemp("presets") / "texture"
+    model.save_to_preset(place, exemplar=photograph, samples=model.sample(2),
+                         summary="<b>A texture</b>", licence="CC0-1.0")  # fmt: skip
+    return place
+
+
+@pytest.fixture(scope="session")
 def photograph():
     """A random but smooth picture, `(48, 40, 3)` uint8."""
     rng = np.random.default_rng(0)
