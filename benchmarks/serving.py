@@ -10,6 +10,7 @@ import argparse
 import collections
 import concurrent.futures
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -24,8 +25,9 @@ LOOP = """
 import sys, time, tensorflow as tf
 sample = tf.saved_model.load(sys.argv[1]).signatures["sample"]
 size, seconds = int(sys.argv[2]), float(sys.argv[3])
+shape, steps = tf.constant([size, size]), tf.constant(0)
 def once(seed):
-    return sample(seed=tf.constant([[seed, 0]]), size=tf.constant([size, size]), steps=tf.constant(0))
+    return sample(seed=tf.constant([[seed, 0]]), size=shape, steps=steps)
 once(0)
 start, count = time.perf_counter(), 0
 while time.perf_counter() - start < seconds:
@@ -94,7 +96,7 @@ def load(server, clients, size, seconds):
 
     start = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        taken = sorted(sum(pool.map(client, range(clients)), []))
+        taken = sorted(itertools.chain(*pool.map(client, range(clients))))
     rate = len(taken) / (time.perf_counter() - start)
     return rate, [
         taken[min(len(taken) - 1, int(share * len(taken)))] for share in (0.5, 0.95, 0.99)
@@ -186,7 +188,8 @@ def main():
         for clients in options.clients:
             rate, latencies = load(server, clients, options.size, options.seconds)
             times = " / ".join(f"{value:.2f}" for value in latencies)
-            print(f"{clients} clients: {rate:.3f} requests a second, {rate / limit:.0%} of the loop; "
+            share = f"{rate:.3f} requests a second, {rate / limit:.0%} of the loop"
+            print(f"{clients} clients: {share}; "
                   f"p50 / p95 / p99 {times} s")  # fmt: skip
     finally:
         server.stop()
