@@ -43,7 +43,10 @@ def parser():
     commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     one = commands.add_parser("list", help="show recipes and presets")
+    one.add_argument("pattern", nargs="?", default="*", help="of names, such as 'texture-*'")
     one.add_argument("--json", action="store_true", help="for programs")
+    one.add_argument("--remote", action="store_true",
+                     help="also presets of the server that GENCONV_URL names")  # fmt: skip
 
     one = commands.add_parser("train", help="learn a model from a file")
     _add_learning(one, "+")
