@@ -64,7 +64,8 @@ def size(url, names):
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
                 return int(reply.headers["Content-Length"])
-        except (OSError, ValueError, TypeError, http.client.HTTPException):
+        except (OSError, ValueError, TypeError, http.client.HTTPException) as error:
+            _close(error)
             return None
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
@@ -125,8 +126,15 @@ def address(url, name):
 
 
 def _failure(url, name, received):
+    _close(received)
     line = " ".join(str(received).split()) or type(received).__name__
     return ValueError(f"Expected {name} from {address(url, name)}. Received: {line}")
+
+
+def _close(error):
+    """An answer such as 404 is an open file as well."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
 
 
 def _other(digest):

@@ -1,6 +1,7 @@
 """Arguments of `genconv`; the commands themselves are imported when they run."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import re
@@ -22,7 +23,8 @@ def main(argv=None):
         if options.command != "list":
             _import_tensorflow_quietly()
         command = importlib.import_module(f"genconv_tf.cli.{options.command}")
-        command.run(options)
+        with _silent(getattr(options, "quiet", False)):
+            command.run(options)
     except KeyboardInterrupt:
         return _fail("interrupted")
     except (ValueError, OSError) as error:
@@ -207,6 +209,23 @@ def _import_tensorflow_quietly():
         os.dup2(spoken, 2)
         os.close(spoken)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _silent(quiet):
+    """Without Keras's own words, such as those of a download."""
+    if not quiet:
+        yield
+        return
+    from keras import config
+
+    spoke = config.is_interactive_logging_enabled()
+    config.disable_interactive_logging()
+    try:
+        yield
+    finally:
+        if spoke:
+            config.enable_interactive_logging()
 
 
 class _Parser(argparse.ArgumentParser):
