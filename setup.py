@@ -7,6 +7,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = pathlib.Path(__file__).resolve().parent
+SERVE = ["prometheus-client>=0.20", "ray[serve]>=2.55", "starlette>=0.40"]
 LARGEST = 20_000_000  # bytes of a published model that still travels in the wheel
 
 
@@ -38,7 +39,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=["genconv_tf", "genconv_tf.cli", "genconv_tf.data"],
+    packages=["genconv_tf", "genconv_tf.cli", "genconv_tf.data", "genconv_tf.serving"],
+    package_data={"genconv_tf": ["page/*"]},
     cmdclass={"build_py": BuildWithResources},
     entry_points={"console_scripts": ["genconv = genconv_tf.cli.main:entry"]},
     install_requires=[
@@ -55,7 +57,12 @@ setup(
         "demo": ["scikit-image>=0.24"],
         # OpenCV before 4.10 does not reach the image's border, nor inpaint floats without bias.
         "recovery": ["opencv-python-headless>=4.10", "scikit-image>=0.24", "scipy>=1.13"],
+        "serve": SERVE,
         "dev": [
+            *SERVE,
+            "httpx>=0.27",
+            "selenium>=4.20",
+            "tensorflow-serving-api>=2.19",
             "arviz-stats>=0.7",
             "av>=14",
             "dill",

@@ -13,6 +13,7 @@ from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.penalty import added, now_and_then, overshoot
 from genconv_tf.precision import resolve
+from genconv_tf.rows import each_row
 from genconv_tf.synthesis import advance
 from genconv_tf.windows import interior, lengths_of, random_window
 
@@ -293,30 +294,33 @@ class GenerativeConvNet(keras.Model):
     @tf.function(reduce_retracing=True)
     def sample_media(self, seeds, size, steps):
         """Fresh media from `seeds` (batch, 2), `size` (rank,) and `steps` (): all int32 tensors."""
-        x = pyramid.generate(self.levels, seeds, self._positions(size), self.channels, steps)
-        return self.preprocessing.decode(x)
+        size = self._positions(size)
+
+        def sample(seeds):
+            x = pyramid.generate(self.levels, seeds, size, self.channels, steps)
+            return self.preprocessing.decode(x)
+
+        return each_row(sample, seeds)
 
     @tf.function(reduce_retracing=True)
     def continue_chain(self, x, seeds, steps):
         """Run chains `x` on at the finest level: `(batch, *spatial, channels)`."""
-        return self.finest.langevin(x, seeds, steps)
+        return each_row(lambda x, seeds: self.finest.langevin(x, seeds, steps), x, seeds)
 
     @tf.function(reduce_retracing=True)
     def recover_media(self, media, mask, seeds, steps):
         """Media with the pixels of `mask` > 0, `(batch, *spatial)`, sampled given the others."""
         mask = tf.cast(mask > 0, tf.float32)
-        known = self.preprocessing.encode(media)
-        x = pyramid.generate(
-            self.levels,
-            seeds,
-            tf.shape(known)[1:-1],
-            self.channels,
-            steps,
-            known=known,
-            mask=self.preprocessing.positions(mask)[..., None],
-        )
+
+        def recover(media, mask, seeds):
+            known = self.preprocessing.encode(media)
+            here = self.preprocessing.positions(mask)[..., None]
+            size = tf.shape(known)[1:-1]
+            x = pyramid.generate(self.levels, seeds, size, self.channels, steps, known, here)
+            return self.preprocessing.decode(x)
+
         given = tf.cast(mask[..., None] > 0, media.dtype)
-        return given * self.preprocessing.decode(x) + (1 - given) * media
+        return given * each_row(recover, media, mask, seeds) + (1 - given) * media
 
     # -- configuration -----------------------------------------------------------------------
 

@@ -2,8 +2,9 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from genconv_tf import GenerativeConvNet, files, presets
+from genconv_tf import GenerativeConvNet, files, noise, presets
 from genconv_tf.resources import resource
 
 
@@ -113,3 +114,15 @@ def test_published_saved_models_sample_as_their_presets(name):
     expected = preset.sample(1, size=size, seed=3, steps=2).astype(float)
     received = ExportedModel(exported).sample(1, size=size, seed=3, steps=2)
     assert np.abs(received - expected).max() <= (1 if preset.rank > 1 else 1e-3)
+
+
+def test_a_sample_does_not_depend_on_those_beside_it_where_convolutions_do():
+    """At this size oneDNN rounds a batch of one otherwise than a batch of three."""
+    model = GenerativeConvNet.from_preset("texture-brick").twin(precision="float32")
+    three = model.sample(3, size=256, seed=3, steps=1)
+    np.testing.assert_array_equal(model.sample(1, size=256, seed=3, steps=1), three[:1])
+    x = model.preprocessing.encode(three)
+    seeds = noise.row_seeds(5, 3)
+    steps = tf.constant(1)
+    alone = model.continue_chain(x[:1], seeds[:1], steps)
+    np.testing.assert_array_equal(model.continue_chain(x, seeds, steps)[:1], alone)

@@ -110,6 +110,28 @@ def parser():
                      help="of the convolutions; bfloat16 is fast where the processor has units "
                           "for it and very slow elsewhere (default: float32)")  # fmt: skip
 
+    one = commands.add_parser("serve", help="models over HTTP, as TensorFlow Serving does it")
+    one.add_argument("model", nargs="*", help="presets, folders of presets or SavedModels, "
+                     "each alone or as NAME=FOLDER (default: every preset)")  # fmt: skip
+    one.add_argument("--port", type=_at_least(1), default=8501, metavar="P", help="(default: 8501)")
+    one.add_argument("--host", default="127.0.0.1", help="(default: this machine alone)")
+    one.add_argument("--token-file", metavar="FILE", help="holds the token that requests must "
+                     "carry (or GENCONV_TOKEN); needed with another --host")  # fmt: skip
+    one.add_argument("--grpc-port", type=_at_least(1), metavar="P",
+                     help="also TensorFlow Serving's gRPC (default: none)")  # fmt: skip
+    one.add_argument("--workers", type=_at_least(1), default=1, metavar="N",
+                     help="processes that sample; each takes all cores (default: 1)")  # fmt: skip
+    one.add_argument("--max-size", type=_at_least(1), default=2048, metavar="N",
+                     help="side of the largest square sample (default: 2048)")  # fmt: skip
+    one.add_argument("--max-steps", type=_at_least(1), default=1000, metavar="N")
+    one.add_argument("--queue", type=_at_least(1), default=64, metavar="N",
+                     help="requests at a time; more have to come back (default: 64)")  # fmt: skip
+    one.add_argument("--quiet", action="store_true", help="say nothing")
+
+    one = commands.add_parser("gallery", help="a static site of models and their samples")
+    one.add_argument("model", nargs="*", help="as of serve (default: every preset)")
+    one.add_argument("--output", required=True, metavar="DIR")
+
     one = commands.add_parser("evaluate", help="measure samples against their exemplar")
     one.add_argument("exemplar")
     one.add_argument("samples", nargs="+", metavar="SAMPLE")

@@ -1,6 +1,7 @@
 """Media of any kind by the number of their axes: what reads, writes and draws them."""
 
 import pathlib
+import tempfile
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from genconv_tf.data.videos import videos, write_video
 from genconv_tf.kinds import KINDS
 
 LOADERS = {"sound": sounds, "image": images, "video": videos}
+EXTENSIONS = {"sound": ("wav",), "image": (), "video": ("mp4", "gif")}  # besides png, a picture
 
 WIDTH, HEIGHT, FLOOR = 512, 128, -80.0  # of a sound's two pictures, and of its spectrogram in dB
 FRAMES = 6  # of a video that its picture shows
@@ -42,6 +44,30 @@ def write_moving(stem, media, rate=None):
     else:
         write_video(path, media, *([rate] if rate else []))
     return path.name
+
+
+def encode(media, extension, rate=None):
+    """One medium as the bytes of a file.
+
+    Args:
+        media: as for `write`.
+        extension: `"png"` for a picture of any of them, `"wav"` of a sound, `"mp4"` or `"gif"` of a
+            video.
+        rate: samples or frames a second; `None` for what is usual.
+    """
+    kind = KINDS[media.ndim - 1]
+    if extension not in ("png", *EXTENSIONS[kind]):
+        raise ValueError(f"Expected {' or '.join(('png', *EXTENSIONS[kind]))} of {kind} media. "
+                         f"Received: {extension}")  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / f"media.{extension}"
+        if extension == "png":
+            write_image(path, picture(media))
+        elif kind == "sound":
+            write_sound(path, media, round(rate or RATE))
+        else:
+            write_video(path, media, *([rate] if rate else []))
+        return path.read_bytes()
 
 
 def picture(media):

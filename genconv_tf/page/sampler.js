@@ -1,0 +1,103 @@
+// The live sampler: asks the server that brought this page for samples, and for nothing else.
+"use strict";
+const $ = (id) => document.getElementById(id);
+const EXTENSION = { 1: "wav", 2: "png", 3: "mp4" };
+let running = null; // AbortController of what is being asked
+let shown = null; // address of the medium on the stage
+
+const chosen = () => $("model").selectedOptions[0];
+const rank = () => Number(chosen().dataset.rank);
+
+function choose() {
+  const { size, rate } = chosen().dataset;
+  const lengths = size.split("x");
+  $("size-field").hidden = rank() === 1;
+  $("size").value = (rank() === 3 ? lengths.slice(1) : lengths).join("x");
+  $("length-field").hidden = rank() === 2;
+  $("length-name").textContent = rank() === 1 ? "Seconds" : "Frames";
+  $("length").value = rank() === 1 ? (lengths[0] / (Number(rate) || 1)).toFixed(1) : lengths[0];
+  $("tile").disabled = rank() !== 2;
+}
+
+function address(steps) {
+  const query = new URLSearchParams({ seed: $("seed").value || "0", steps: String(steps) });
+  if (rank() !== 1 && $("size").value) query.set("size", $("size").value);
+  if (rank() !== 2 && $("length").value) query.set(rank() === 1 ? "seconds" : "frames", $("length").value);
+  return `v1/models/${encodeURIComponent(chosen().value)}/sample.${EXTENSION[rank()]}?${query}`;
+}
+
+async function ask(steps, signal) {
+  const headers = $("token").value ? { Authorization: `Bearer ${$("token").value}` } : {};
+  const answer = await fetch(address(steps), { headers, signal });
+  if (answer.ok) return answer.blob();
+  if (answer.status === 401) {
+    $("token-field").hidden = false;
+    $("token").focus();
+  }
+  const text = await answer.text();
+  let reason = text.slice(0, 200);
+  try { reason = JSON.parse(text).error; } catch { /* not from the server itself */ }
+  throw new Error(reason || `status ${answer.status}`);
+}
+
+function show(blob) {
+  if (shown) URL.revokeObjectURL(shown);
+  shown = URL.createObjectURL(blob);
+  const kind = { 1: "audio", 2: "img", 3: "video" }[rank()];
+  const medium = document.createElement(kind);
+  medium.src = shown;
+  if (kind === "img") medium.alt = `A sample of ${chosen().value}, seed ${$("seed").value}`;
+  else Object.assign(medium, { controls: true, loop: true, muted: kind === "video", autoplay: kind === "video" });
+  $("stage").replaceChildren(medium);
+  tile();
+  Object.assign($("download"), { href: shown, hidden: false,
+    download: `${chosen().value}_${$("seed").value}.${EXTENSION[rank()]}` });
+}
+
+function tile() {
+  const on = $("tile").checked && !$("tile").disabled && shown !== null;
+  $("stage").classList.toggle("tiled", on);
+  $("stage").style.backgroundImage = on ? `url(${shown})` : "none";
+}
+
+function tell(text, failed = false) {
+  $("status").textContent = text;
+  $("status").classList.toggle("failed", failed);
+}
+
+// Shows samples of so many steps a level, one after the other.
+async function run(all) {
+  if (running) running.abort();
+  const mine = running = new AbortController();
+  $("stop").disabled = false;
+  try {
+    for (const steps of all) {
+      const words = steps ? `${steps} Langevin steps a level` : "the model's own steps";
+      tell(`Sampling ${chosen().value}: ${words} …`);
+      const start = performance.now();
+      show(await ask(steps, mine.signal));
+      tell(`${chosen().value}: ${words}, ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    }
+  } catch (error) {
+    if (running === mine) tell(error.name === "AbortError" ? "Stopped." : error.message, error.name !== "AbortError");
+  } finally {
+    if (running === mine) {
+      running = null;
+      $("stop").disabled = true;
+    }
+  }
+}
+
+$("model").addEventListener("change", choose);
+$("tile").addEventListener("change", tile);
+$("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  run([Number($("steps").value) || 0]);
+});
+$("next").addEventListener("click", () => {
+  $("seed").value = String((Number($("seed").value) || 0) + 1);
+  run([Number($("steps").value) || 0]);
+});
+$("watch").addEventListener("click", () => run([1, 2, 4, 8, 16, 0]));
+$("stop").addEventListener("click", () => running && running.abort());
+choose();

@@ -1,0 +1,73 @@
+"""Which SavedModel a name stands for; a preset without one is exported once, into the cache."""
+
+import json
+import os
+import pathlib
+
+from genconv_tf import presets
+from genconv_tf.home import home
+from genconv_tf.integrity import EXTRA
+
+
+def named(words):
+    """`{name: folder}` of what `genconv serve` was told to serve; of nothing, all presets.
+
+    Args:
+        words: presets' names, folders of presets, of trainings or of SavedModels (`NAME/1` or
+            `NAME`), each alone or as `NAME=FOLDER`.
+
+    Raises:
+        ValueError: one is none of these, or two have one name.
+    """
+    folders = {}
+    for word in words or presets.names():
+        name, equals, place = word.partition("=")
+        name, folder = (name, place) if equals and not os.path.exists(word) else (None, word)
+        found = _folder(folder)
+        name = name or _name(found)
+        if name in folders:
+            raise ValueError(f"Expected a name for each model. Received: {name!r} twice")
+        folders[name] = found
+    return folders
+
+
+def saved_model(folder):
+    """The SavedModel's folder of a preset or SavedModel; exported first where there is none."""
+    folder = pathlib.Path(folder)
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    if (folder / "1" / "saved_model.pb").is_file():
+        return folder / "1"
+    from genconv_tf import GenerativeConvNet, __version__
+
+    weights = json.loads((folder / presets.METADATA).read_text())["sha256"][presets.WEIGHTS]
+    exported = home() / "exported" / f"{__version__}-{weights[:16]}" / _name(folder) / "1"
+    if not (exported / "saved_model.pb").is_file():
+        GenerativeConvNet.from_preset(folder).export(exported, replace=True)
+    return exported
+
+
+def about(folder):
+    """What is known of a model without loading it: its metadata, or an empty dict."""
+    folder = pathlib.Path(folder)
+    for path in (folder / presets.METADATA, folder / EXTRA / presets.METADATA):
+        if path.is_file():
+            return json.loads(path.read_text())
+    return {}
+
+
+def _folder(word):
+    folder = pathlib.Path(word)
+    versions = [p.parent for p in folder.glob("*/saved_model.pb") if p.parent.name.isdigit()]
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    if versions and not (folder / presets.CONFIG).is_file():
+        return max(versions, key=lambda version: int(version.name))
+    return presets.find(word)
+
+
+def _name(folder):
+    """A SavedModel is named after the folder of its versions, a training's preset after its run."""
+    folder = pathlib.Path(folder).absolute()
+    inner = folder.name.isdigit() or folder.name == "preset"
+    return folder.parent.name if inner else folder.name

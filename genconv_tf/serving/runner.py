@@ -1,0 +1,129 @@
+"""Runs the signatures of SavedModels: all that a worker does, without a word of how it is asked."""
+
+import collections
+import pathlib
+import re
+import threading
+
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf import noise
+from genconv_tf.data.media import encode
+from genconv_tf.serving import Refused, models
+from genconv_tf.sizes import lengths
+
+
+class Runner:
+    """Loads models when they are first asked for and keeps the last few.
+
+    Args:
+        folders: `{name: folder}` of presets and SavedModels.
+        kept: models that stay loaded.
+    """
+
+    def __init__(self, folders, kept=8):
+        self.folders, self.kept = dict(folders), kept
+        self._loaded, self._lock = collections.OrderedDict(), threading.Lock()
+
+    def signatures(self, name):
+        """`{signature: {"inputs": {name: (dtype, shape)}, "outputs": {...}}}` of a model."""
+        return {
+            key: {
+                "inputs": _specs(function.structured_input_signature[1]),
+                "outputs": _specs(function.structured_outputs),
+            }
+            for key, function in self._load(name).items()
+        }
+
+    def predict(self, name, signature, inputs):
+        """Outputs of a signature, arrays, of inputs that `protocol.parse` made."""
+        function = self._load(name)[signature]
+        try:
+            result = function(**{key: tf.constant(value) for key, value in inputs.items()})
+        except tf.errors.InvalidArgumentError as error:
+            # What the graph itself asserts stands somewhere within TensorFlow's own words.
+            said = re.search(r"Expected [^\n\[\]{}']*[^\n\[\]{}' .]", error.message)
+            raise Refused(400, said[0] if said else error.message.split("\n")[0]) from None
+        except tf.errors.ResourceExhaustedError:
+            raise Refused(413, "Expected a smaller request. Received: one beyond memory") from None
+        return {key: value.numpy() for key, value in result.items()}
+
+    def samples(self, requests):
+        """Answers to several requests for samples; those of one model, size and number of steps are
+        made in one call. A row depends on its seed alone, so that none depends on the others.
+
+        Args:
+            requests: list of (name, inputs of the signature `sample`).
+
+        Returns:
+            list of outputs, or of the `Refused` that one of them met.
+        """
+        groups, results = collections.defaultdict(list), [None] * len(requests)
+        for i, (name, inputs) in enumerate(requests):
+            groups[name, tuple(inputs["size"].tolist()), int(inputs["steps"])].append(i)
+        for (name, size, steps), members in groups.items():
+            seeds = [requests[i][1]["seed"] for i in members]
+            joined = {"seed": np.concatenate(seeds), "size": np.array(size, np.int32),
+                      "steps": np.array(steps, np.int32)}  # fmt: skip
+            try:
+                outputs = self.predict(name, "sample", joined)
+            except Refused as error:
+                for i in members:
+                    results[i] = error
+                continue
+            parts = np.cumsum([len(seed) for seed in seeds])[:-1]
+            for key, value in outputs.items():
+                for i, part in zip(members, np.split(value, parts)):
+                    results[i] = {**(results[i] or {}), key: part}
+        return results
+
+    def sample_inputs(self, name, size, seed, steps):
+        """Inputs of the signature `sample` for what `genconv sample --num 1` makes.
+
+        Args:
+            size: lengths of the media, one or one for each axis; `None` for the model's own.
+            seed, steps: ints.
+        """
+        meta = models.about(self._folder(name))
+        if "rank" not in meta:
+            raise Refused(404, f"Expected a model of genconv. Received: {name}")
+        size = meta["size"] if size is None else size
+        size = lengths(size[0] if len(size) == 1 else tuple(size), meta["rank"])
+        least = meta["least_size"]
+        if len(size) != meta["rank"] or any(n < m for n, m in zip(size, least)):
+            raise Refused(400, f"Expected a size of at least {tuple(least)}. Received: {size}")
+        return {"seed": noise.row_seeds(seed, 1).numpy(), "size": np.array(size, np.int32),
+                "steps": np.array(steps, np.int32)}  # fmt: skip
+
+    def encoded(self, name, media, extension):
+        """One medium as the bytes of a file; see `data.media.encode`."""
+        rate = models.about(self._folder(name))["preprocessing"].get("rate")
+        try:
+            return encode(media, extension, rate)
+        except ValueError as error:
+            raise Refused(404, str(error)) from None
+
+    def _load(self, name):
+        """Signatures of a model by name."""
+        with self._lock:
+            if name not in self._loaded:
+                folder = models.saved_model(self._folder(name))
+                loaded = tf.saved_model.load(str(folder))
+                # The functions do not keep alive the model whose variables they read.
+                self._loaded[name] = loaded, dict(loaded.signatures)
+                while len(self._loaded) > self.kept:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(name)
+            return self._loaded[name][1]
+
+    def _folder(self, name):
+        if name not in self.folders:
+            raise Refused(404, f"Expected a model of {sorted(self.folders)}. Received: {name!r}")
+        return pathlib.Path(self.folders[name])
+
+
+def _specs(tensors):
+    return {
+        key: (spec.dtype.name, tuple(spec.shape.as_list())) for key, spec in sorted(tensors.items())
+    }
