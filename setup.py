@@ -70,6 +70,7 @@ setup(
             "librosa>=0.11",
             "opencv-python-headless>=4.10",
             "pytest>=8",
+            "pyyaml>=6",
             "ruff>=0.9",
             "scikit-image>=0.24",
             "scipy>=1.13",

@@ -5,7 +5,8 @@
 The photograph of `texture-pool` is looked for in DIR, since no package carries it. For each:
 `genconv train`, a SavedModel, figures of fresh samples from it, and the preset with its card under
 `saved_models/`. Then the index of checksums, and the picture of the README. An interrupted training
-goes on where it stopped.
+goes on where it stopped. With `--cards` nothing is learned: all cards are rendered anew from the
+metadata and pictures that are there, and the index is written.
 """
 
 import argparse
@@ -98,22 +99,19 @@ def publish(name, runs, photographs, vgg, changes):
     samples = ExportedModel(exported).sample(4, seed=1)
     exemplar, rate = exemplar_of(model, source), model.preprocessing.rate
     figures = measure(exemplar, list(samples), vgg, rate)
+    facts = {
+        "summary": origin.summary,
+        "recipe": origin.recipe,
+        "source": origin.source,
+        "licence": origin.licence,
+        "command": shlex.join(["python", "benchmarks/publish.py", name, *extra]),
+        "figures": figures,
+    }
     folder = PUBLISHED / name
-    model.save_to_preset(
-        folder,
-        replace=True,
-        exemplar=exemplar,
-        samples=samples,
-        summary=origin.summary,
-        recipe=origin.recipe,
-        source=origin.source,
-        licence=origin.licence,
-        half=True,
-        command=shlex.join(["python", "benchmarks/publish.py", name, *extra]),
-        figures=figures,
-    )
+    media = {"exemplar": exemplar, "samples": samples}
+    model.save_to_preset(folder, replace=True, half=True, **media, **facts)
     if sum(path.stat().st_size for path in exported.rglob("*") if path.is_file()) < MOST:
-        model.export(folder / "1")
+        model.export(folder / "1", **facts)
     print(
         name, {key: round(value.get("ratio", value["value"]), 2) for key, value in figures.items()}
     )
@@ -165,7 +163,13 @@ def main():
     options.add_argument("--photographs", type=pathlib.Path, default=ROOT, metavar="DIR")
     options.add_argument("--vgg", help="VGG-19 filters (.npz) for the figures of the cards")
     options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    options.add_argument("--cards", action="store_true", help="render all cards anew and stop")
     options = options.parse_args()
+    if options.cards:
+        for path in PUBLISHED.glob(f"*/{presets.CONFIG}"):
+            presets.write_card(path.parent)
+        presets.write_index(PUBLISHED)
+        return
     options.runs.mkdir(parents=True, exist_ok=True)
     names = options.names or list(ORIGINS)
     for name in names:

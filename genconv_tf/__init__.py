@@ -22,6 +22,7 @@ _PLACES = {
     "Detector": "genconv_tf.detection",
     "pursue": "genconv_tf.pursuit",
     "diagnose": "genconv_tf.diagnostics",
+    "list_presets": "genconv_tf.catalogue",
     "data": None,
     "callbacks": None,
     "evaluation": None,

@@ -7,16 +7,14 @@ what stands on them is learned.
 
 import dataclasses
 import hashlib
-import os
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
 from genconv_tf import linear_filters
+from genconv_tf.home import HOME, home
 from genconv_tf.layers import Layer
-
-HOME = "GENCONV_HOME"
 
 # Weights that this process has read already, by their hash: a copy of a model needs no file.
 _READ = {}
@@ -72,8 +70,8 @@ def make(filters, matrix=None, offset=None, sha256=None, **settings):
         sha256: of the weights that the bank must have.
         **settings: of `linear`: arguments of `linear_filters.layers`; of a network: `layers`,
             names of those to stand on; `weights`, `"keras"` or a file, also one of this name in
-            the folder that the environment's GENCONV_HOME names; `pooling`, `"average"` or
-            `"max"`.
+            the folder that the environment's GENCONV_HOME names (`~/.genconv`); `pooling`,
+            `"average"` or `"max"`.
 
     Raises:
         ValueError: no such filters or layer, or other weights than expected.
@@ -202,10 +200,10 @@ def _find(path):
     """A file of weights: as it is named, or of that name in the user's own folder."""
     if path == "keras" or pathlib.Path(path).is_file():
         return path
-    own = pathlib.Path(os.environ.get(HOME, ".")) / pathlib.Path(path).name
+    own = home() / pathlib.Path(path).name
     if not own.is_file():
-        raise ValueError(f"Expected the file of filters {path}, or one of its name in the folder "
-                         f"that {HOME} names. Received: neither")  # fmt: skip
+        raise ValueError(f"Expected the file of filters {path}, or one of its name in {home()}, "
+                         f"which {HOME} can set. Received: neither")  # fmt: skip
     return str(own)
 
 

@@ -1,11 +1,27 @@
 """Model cards: what a preset is, how it was learned, how it is sampled, and how it looks."""
 
+import re
+
 import numpy as np
 
 from genconv_tf.data.decode import write_image
-from genconv_tf.data.media import KINDS, picture, write_moving
+from genconv_tf.data.media import picture, write_moving
+from genconv_tf.integrity import CONFIG, WEIGHTS
+from genconv_tf.kinds import KINDS
 
 EXEMPLAR, SAMPLES = "exemplar.png", "samples.png"
+FACTS = ("summary", "source", "licence", "recipe", "command", "figures")  # of where it comes from
+# Of a SavedModel: the weights, and what says that it is one.
+VARIABLES, GRAPH = "variables/variables.data-00000-of-00001", "saved_model.pb"
+
+# Tasks of the Hugging Face Hub, which has none for sounds and videos out of nothing.
+PIPELINES = {2: "unconditional-image-generation"}
+# Licences that its readers know by these names; any other has its name and a link of its own.
+LICENCES = {"apache-2.0", "bsd-3-clause", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
+            "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc0-1.0", "mit", "odbl", "pddl",
+            "unknown"}  # fmt: skip
+LINKS = {"public-domain": "https://creativecommons.org/publicdomain/mark/1.0/",
+         "unsplash": "https://unsplash.com/license"}  # fmt: skip
 
 
 def metadata(model, name, facts, hashes):
@@ -18,6 +34,7 @@ def metadata(model, name, facts, hashes):
         "size": model.media_size,
         "receptive_field": model.finest.network.receptive_field(),
         "least_size": model.least_size,
+        "levels": len(model.levels),
         "weights": model.count_params(),
         "preprocessing": config["preprocessing"],
         "reference": config["reference"],
@@ -59,32 +76,33 @@ def sheet(media, columns=None, gap=4):
     return page
 
 
-def render(model, meta, media):
-    """The card itself, Markdown with front matter, of the files that `write_media` wrote."""
-    lines = ["---", "library_name: genconv_tf", f"license: {meta.get('licence', 'unknown')}"]
-    lines += [
-        f"tags: [energy-based-model, {KINDS[model.rank]}-synthesis, keras]",
-        "---",
-        "",
-        f"# {meta['name']}",
-    ]
+def render(meta):
+    """The card itself, Markdown with front matter, from a preset's or a SavedModel's metadata.
+
+    The pictures are those of the files that the metadata has hashes of.
+    """
+    hashes = meta["sha256"]
+    exported = GRAPH in hashes
+    weights = VARIABLES if exported else WEIGHTS
+    lines = [*front_matter(meta), "", f"# {meta['name']}"]
     if meta.get("summary"):
         lines += ["", meta["summary"]]
+    media = [] if exported else [name for name in hashes if name not in (CONFIG, WEIGHTS)]
     if media:
-        marks = [
-            (f"{'!' * name.endswith('.png')}[{name.partition('.')[0]}]({name})") for name in media
-        ]
-        lines += ["", *marks]
-    lines += ["", "```python", "import genconv_tf as gct", ""]
-    lines += [f'model = gct.GenerativeConvNet.from_preset("{meta["name"]}")']
-    lines += ["samples = model.sample(4, seed=7)", "```", ""]
-    facts = [(k.replace("_", " "), meta[k]) for k in ("source", "licence", "recipe", "command")
-             if meta.get(k)]  # fmt: skip
-    lines += [f"- {key}: {value}" for key, value in facts]
-    lines += [f"- weights: {meta['weights']}, of {len(model.levels)} levels"]
-    lines += [f"- receptive field of the finest level: {tuple(meta['receptive_field'])}"]
-    sampler = {k: v for k, v in meta["sampler"].items() if v is not None}
-    lines += [f"- sampling: {', '.join(f'{k} {v}' for k, v in sampler.items())}"]
+        lines += [""]
+        lines += [f"{'!' * name.endswith('.png')}[{name.partition('.')[0]}]({name})"
+                  for name in media]  # fmt: skip
+    lines += ["", "```python", *(_alone(meta) if exported else _use(meta)), "```", ""]
+    if meta.get("recipe"):
+        lines += [f"- recipe: {meta['recipe']}"]
+    lines += [f"- {key}: {meta[key]}" for key in ("source", "licence", "command") if meta.get(key)]
+    lines += [f"- learning: {_settings(meta['learning'])}"]
+    lines += [f"- sampling: {_settings(meta['sampler'])}"]
+    lines += [f"- size: {_shown(meta['size'])}, at least {_shown(meta['least_size'])}"]
+    lines += [f"- weights: {meta['weights']}, of {meta['levels']} levels"]
+    lines += [f"- receptive field of the finest level: {_shown(meta['receptive_field'])}"]
+    if weights in hashes:
+        lines += [f"- SHA-256 of {weights}: `{hashes[weights]}`"]
     if meta.get("figures"):
         lines += [
             "",
@@ -96,3 +114,47 @@ def render(model, meta, media):
             ratio = f"{figure['ratio']:.2f}" if "ratio" in figure else ""
             lines.append(f"| {name} | {figure['value']:.3f} | {ratio} |")
     return "\n".join(lines) + "\n"
+
+
+def front_matter(meta):
+    """YAML for readers of model cards: library, licence, task and tags."""
+    slug = re.sub(r"[^a-z0-9.]+", "-", str(meta.get("licence") or "unknown").lower()).strip("-")
+    lines = ["---", "library_name: genconv_tf"]
+    if slug in LICENCES:
+        lines += [f"license: {slug}"]
+    else:
+        # Quoted: a name may look like a number.
+        lines += ["license: other", f'license_name: "{slug}"']
+        lines += [f"license_link: {LINKS[slug]}"] if slug in LINKS else []
+    lines += [f"pipeline_tag: {PIPELINES.get(meta['rank'], 'other')}", "tags:"]
+    tags = ("energy-based-model", "langevin-dynamics", f"{KINDS[meta['rank']]}-synthesis", "keras")
+    return [*lines, *(f"- {tag}" for tag in tags), "---"]
+
+
+def _use(meta):
+    return ["import genconv_tf as gct", "",
+            f'model = gct.GenerativeConvNet.from_preset("{meta["name"]}")',
+            "samples = model.sample(4, seed=7)"]  # fmt: skip
+
+
+def _alone(meta):
+    """How a SavedModel is used, with TensorFlow alone."""
+    return ["import tensorflow as tf", "",
+            'sample = tf.saved_model.load("FOLDER").signatures["sample"]',
+            f"size = tf.constant({list(meta['size'])})",
+            'media = sample(seed=tf.constant([[7, 0]]), size=size, steps=tf.constant(0))["media"]',
+            ]  # fmt: skip
+
+
+def _settings(settings):
+    """Those that are set, as words."""
+    return ", ".join(f"{k} {_shown(v)}" for k, v in settings.items() if v is not None)
+
+
+def _shown(value):
+    if isinstance(value, dict):
+        return f"({_settings(value)})"
+    if isinstance(value, (list, tuple)):
+        inside = ", ".join(map(_shown, value))
+        return f"({inside})" if len(value) > 1 else inside
+    return str(value)

@@ -7,13 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import card, files, presets, sizes, warmup
+from genconv_tf import card, files, sizes, warmup
+from genconv_tf.integrity import CARD, EXTRA, METADATA, verify
 from genconv_tf.precision import resolve
 
-EXTRA = "assets.extra"
 
-
-def export(model, folder, replace=False, precision="float32"):
+def export(model, folder, replace=False, precision="float32", **facts):
     """Write `model` as a SavedModel for TensorFlow or TensorFlow Serving.
 
     Signatures, with named inputs and dict outputs: `serving_default` (= `score`), `sample`,
@@ -24,6 +23,7 @@ def export(model, folder, replace=False, precision="float32"):
         folder: a new or empty folder, unless `replace`.
         precision: of the convolutions. `"bfloat16"` is about twice as fast on processors that have
             units for it, and many times slower on the others.
+        **facts: for metadata and card, as of `GenerativeConvNet.save_to_preset`.
     """
     model = model.twin(precision=resolve(precision))
     with files.whole_folder(folder, replace) as partial:
@@ -36,30 +36,34 @@ def export(model, folder, replace=False, precision="float32"):
         extra.mkdir()
         name = pathlib.Path(folder).absolute().parent.name
         warmup.write(extra / warmup.FILE, name, _warm_up_requests(model))
-        meta = card.metadata(model, name, {}, {})
+        meta = card.metadata(model, name, facts, {})
         meta["sha256"] = {
             path.relative_to(partial).as_posix(): files.sha256(path)
             for path in sorted(partial.rglob("*"))
             if path.is_file()
         }
-        files.write_json(extra / presets.METADATA, meta)
-        files.write_text(extra / presets.CARD, card.render(model, meta, []))
+        files.write_json(extra / METADATA, meta)
+        files.write_text(extra / CARD, card.render(json.loads((extra / METADATA).read_text())))
 
 
 class ExportedModel:
-    """A SavedModel of `export`, loaded with TensorFlow alone.
+    """A SavedModel of `export`, loaded with TensorFlow alone after its checksums were compared.
 
     Args:
         folder: of the SavedModel.
+
+    Raises:
+        ValueError: no SavedModel, a file is missing, or its content is not what was written.
     """
 
     def __init__(self, folder):
         folder = pathlib.Path(folder)
         if not (folder / "saved_model.pb").is_file():
             raise ValueError(f"Expected a SavedModel. Received: {folder}")
+        verify(folder, f"{EXTRA}/{METADATA}", above=2)
         try:
             self._loaded = tf.saved_model.load(str(folder))
-            self.metadata = json.loads((folder / EXTRA / presets.METADATA).read_text())
+            self.metadata = json.loads((folder / EXTRA / METADATA).read_text())
             self._signatures = {n: self._loaded.signatures[n] for n in ("sample", "recover")}
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             line = str(error).splitlines()[0][:200]

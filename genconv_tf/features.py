@@ -1,7 +1,6 @@
 """Features of images: the responses of a layer of any Keras network, with weights of its own."""
 
 import dataclasses
-import difflib
 import functools
 import pathlib
 import zipfile
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from genconv_tf.guess import did_you_mean
 from genconv_tf.squeezenet import squeezenet
 
 VGG = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
@@ -164,6 +164,5 @@ def _caffe(pixels):
 def _check_layer(layer, model):
     names = [one.name for one in model.layers if not isinstance(one, keras.layers.InputLayer)]
     if layer not in names:
-        near = difflib.get_close_matches(str(layer), names, 1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
-        raise ValueError(f"Expected a layer of {', '.join(names)}{guess}. Received: {layer!r}")
+        raise ValueError(f"Expected a layer of {', '.join(names)}{did_you_mean(layer, names)}. "
+                         f"Received: {layer!r}")  # fmt: skip

@@ -356,7 +356,9 @@ class GenerativeConvNet(keras.Model):
 
     @classmethod
     def from_preset(cls, preset):
-        """A learned model from a shipped preset's name or a folder that `save_to_preset` wrote."""
+        """A learned model from a folder that `save_to_preset` wrote, or from a name that
+        `gct.list_presets` shows; wildcards must match one name. A name that is neither shipped nor
+        downloaded yet is looked for on the server that the environment's GENCONV_URL names."""
         from genconv_tf import presets
 
         return presets.load(preset, cls)

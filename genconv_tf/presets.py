@@ -8,16 +8,27 @@ import keras
 import numpy as np
 
 from genconv_tf import card as cards
-from genconv_tf import files
-from genconv_tf.resources import resource
+from genconv_tf import catalogue, files
+from genconv_tf.catalogue import find, list_presets
+from genconv_tf.integrity import (
+    CARD,
+    CONFIG,
+    EXTRA,
+    INDEX,
+    METADATA,
+    WEIGHTS,
+    verify,
+    write_index,
+)
 
-CONFIG, WEIGHTS, METADATA, CARD = "config.json", "model.weights.h5", "metadata.json", "README.md"
-INDEX = "index.json"
+__all__ = ["CARD", "CONFIG", "INDEX", "METADATA", "WEIGHTS", "facts", "find", "halved",
+           "list_presets", "load", "names", "save", "verify", "write_card",
+           "write_index"]  # fmt: skip
 
 
 def names():
     """Names of the presets that come with the package."""
-    return sorted(path.parent.name for path in resource("saved_models").glob(f"*/{CONFIG}"))
+    return sorted(catalogue.shipped())
 
 
 def save(model, folder, replace=False, exemplar=None, samples=None, half=False, **facts):
@@ -27,7 +38,7 @@ def save(model, folder, replace=False, exemplar=None, samples=None, half=False, 
         folder: a new or empty folder, unless `replace`.
         exemplar, samples: media for the card: one, and a batch of fresh samples.
         half: write the weights in 16 bits, for a model that `halved` has rounded to them.
-        **facts: for metadata and card: `source`, `licence`, `recipe`, `figures`, `command`, …
+        **facts: for metadata and card: those of `card.FACTS`, and others for the metadata.
     """
     with files.whole_folder(folder, replace) as partial:
         files.write_json(partial / CONFIG, _serialised(model))
@@ -39,7 +50,27 @@ def save(model, folder, replace=False, exemplar=None, samples=None, half=False, 
         hashes = {p: files.sha256(partial / p) for p in (CONFIG, WEIGHTS, *media)}
         metadata = cards.metadata(model, pathlib.Path(folder).name, facts, hashes)
         files.write_json(partial / METADATA, metadata)
-        files.write_text(partial / CARD, cards.render(model, metadata, media))
+        write_card(partial)
+
+
+def write_card(folder):
+    """Write the card of a preset, and of a SavedModel within it, anew from their metadata and
+    pictures."""
+    folder = pathlib.Path(folder)
+    meta = json.loads((folder / METADATA).read_text())
+    if "levels" not in meta:  # Metadata of version 0.1 may not say.
+        meta["levels"] = json.loads((folder / CONFIG).read_text())["config"]["levels"]
+    files.write_text(folder / CARD, cards.render(meta))
+    for path in folder.glob(f"*/{EXTRA}/{METADATA}"):
+        own = json.loads(path.read_text())
+        own = {**facts(folder), "levels": meta["levels"], **own}
+        files.write_text(path.with_name(CARD), cards.render(own))
+
+
+def facts(preset):
+    """What a preset's metadata says of where it comes from: those of `card.FACTS`."""
+    meta = json.loads((find(preset) / METADATA).read_text())
+    return {key: meta[key] for key in cards.FACTS if key in meta}
 
 
 def halved(model):
@@ -72,64 +103,23 @@ def load(preset, kind):
     """The model of a preset, after its checksums have been compared.
 
     Args:
-        preset: a shipped preset's name, or a folder.
+        preset: a folder; the name of a preset that is shipped, downloaded or on a server; or
+            wildcards that match one name.
         kind: the class to make, `GenerativeConvNet`.
 
     Raises:
         ValueError: no such preset, a file is missing, or its content is not what was published.
     """
     folder = find(preset)
-    verify(folder)
+    try:
+        verify(folder)
+    except ValueError as error:
+        if folder not in catalogue.cached().values():
+            raise
+        raise ValueError(f"{error}; remove {folder} to download it again") from None
     model = kind.from_config(json.loads((folder / CONFIG).read_text())["config"])
     model.load_weights(folder / WEIGHTS)
     return model
-
-
-def find(preset):
-    """The folder of a preset's name or path."""
-    folder = pathlib.Path(preset)
-    if (folder / "preset" / CONFIG).is_file():
-        return folder / "preset"  # The output of a training.
-    if not (folder / CONFIG).is_file() and str(preset) in names():
-        folder = resource("saved_models") / str(preset)
-    if not (folder / CONFIG).is_file():
-        raise ValueError(f"Expected a preset folder or one of {names()}. Received: {str(preset)!r}")
-    return folder
-
-
-def verify(folder):
-    """Compare every file of a preset with its SHA-256; raise `ValueError` naming the first wrong.
-
-    A shipped preset is held against the index of all of them, any other against its own metadata.
-    """
-    try:
-        expected = dict(json.loads((folder / METADATA).read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"Expected {METADATA} with checksums. Received: {folder}") from None
-    index = folder.parent / INDEX
-    if index.is_file():
-        published = json.loads(index.read_text())
-        inside = f"{folder.name}/"
-        expected |= {
-            name.removeprefix(inside): digest
-            for name, digest in published.items()
-            if name.startswith(inside)
-        }
-    for name, digest in expected.items():
-        path = folder / name
-        if not path.is_file():
-            raise ValueError(f"Expected the file {name} in the preset. Received: {folder}")
-        if files.sha256(path) != digest:
-            raise ValueError(f"Expected {name} as published (SHA-256 {digest[:12]}…). "
-                             f"Received: {path} with other content")  # fmt: skip
-
-
-def write_index(folder):
-    """Write the SHA-256 of every published file below `folder` into one index."""
-    folder = pathlib.Path(folder)
-    published = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != INDEX)
-    index = {p.relative_to(folder).as_posix(): files.sha256(p) for p in published}
-    files.write_json(folder / INDEX, index)
 
 
 def _serialised(model):

@@ -1,11 +1,11 @@
 """Recipes: one TOML file per published model or experiment, with everything but the data."""
 
 import dataclasses
-import difflib
 import os
 import pathlib
 import tomllib
 
+from genconv_tf.guess import did_you_mean
 from genconv_tf.resources import resource
 
 # The sections of a recipe and what each may hold besides the fields of the class it configures.
@@ -89,7 +89,7 @@ def _find(recipe):
             raise ValueError(f"Expected a recipe file. Received: {recipe} (no such file)")
         return path
     if recipe not in names():
-        raise ValueError(f"Expected a recipe of {names()}{_guess(recipe, names())}. "
+        raise ValueError(f"Expected a recipe of {names()}{did_you_mean(recipe, names())}. "
                          f"Received: {recipe!r}")  # fmt: skip
     return resource("models") / f"{recipe}.toml"
 
@@ -109,18 +109,15 @@ def _check(content):
     }
     for section, values in content.items():
         if section not in keys:
-            raise ValueError(f"Expected a section of {_SECTIONS}{_guess(section, _SECTIONS)}. "
+            raise ValueError(f"Expected a section of {_SECTIONS}"
+                             f"{did_you_mean(section, _SECTIONS)}. "
                              f"Received: {section!r}")  # fmt: skip
         for key in values:
             if key not in keys[section]:
                 raise ValueError(f"Expected a key of {section}: {sorted(keys[section])}"
-                                 f"{_guess(key, keys[section])}. Received: {key!r}")  # fmt: skip
+                                 f"{did_you_mean(key, keys[section])}. "
+                                 f"Received: {key!r}")  # fmt: skip
 
 
 def _fields(kind):
     return {field.name for field in dataclasses.fields(kind)}
-
-
-def _guess(word, words):
-    close = difflib.get_close_matches(word, words, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

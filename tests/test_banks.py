@@ -197,6 +197,12 @@ def test_other_filters_are_refused_and_a_folder_is_searched(saved, tmp_path, mon
     monkeypatch.setenv("GENCONV_HOME", str(tmp_path))
     shutil.copy(saved, tmp_path / "chain.keras")
     gct.GenerativeConvNet(**moved)
+    monkeypatch.setattr(banks, "_READ", {})
+    monkeypatch.delenv("GENCONV_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".genconv").mkdir()
+    shutil.move(tmp_path / "chain.keras", tmp_path / ".genconv")
+    gct.GenerativeConvNet(**moved)
 
 
 @pytest.mark.parametrize(("changes", "message"), [

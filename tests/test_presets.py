@@ -41,7 +41,7 @@ def test_weights_too_large_for_half_are_refused(small, tmp_path):
 
 def test_a_card_shows_pictures_settings_and_licence(preset):
     card = (preset / "README.md").read_text()
-    assert card.startswith("---\n") and "license: CC0-1.0" in card
+    assert card.startswith("---\n") and "licence: CC0-1.0" in card
     assert "![exemplar](exemplar.png)" in card and "steps (4, 3)" in card
 
 

@@ -1,8 +1,10 @@
 """`genconv list`: recipes and presets, without TensorFlow."""
 
+import fnmatch
 import json
 import tomllib
 
+from genconv_tf.catalogue import list_presets
 from genconv_tf.resources import resource
 
 
@@ -10,17 +12,26 @@ def run(options):
     recipes = {
         path.stem: tomllib.loads(path.read_text()).get("recipe", {})
         for path in sorted(resource("models").glob("*.toml"))
+        if fnmatch.fnmatch(path.stem, options.pattern)
     }
-    presets = {
-        path.parent.name: json.loads(path.read_text())
-        for path in sorted(resource("saved_models").glob("*/metadata.json"))
-    }
+    presets = list_presets(options.pattern, options.remote)
     if options.json:
         print(json.dumps({"recipes": recipes, "presets": presets}, indent=1))
         return
-    print("Recipes (genconv train RECIPE INPUT... --output DIR)")
+    if not recipes and not presets:
+        print(f"No recipe and no preset is called {options.pattern}")
+    if recipes:
+        print("Recipes (genconv train RECIPE INPUT... --output DIR)")
     for name, about in recipes.items():
         print(f"  {name:16} {about.get('summary', '')}")
-    print("Presets (genconv sample PRESET --output DIR)")
+    if presets:
+        print("Presets (genconv sample PRESET --output DIR)")
+    width = max(map(len, presets), default=0)
     for name, about in presets.items():
-        print(f"  {name:16} {about.get('summary', '')}")
+        kind, size = about["kind"] or "?", _size(about["bytes"])
+        print(f"  {name:{width}}  {kind:5}  {size:>8}  {about['where']:7}  "
+              f"{about['licence'] or '?':13}  {about['summary'] or ''}".rstrip())  # fmt: skip
+
+
+def _size(count):
+    return "?" if count is None else f"{count / 1e6:.1f} MB"

@@ -1,6 +1,7 @@
 """Arguments of `genconv`; the commands themselves are imported when they run."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import re
@@ -22,7 +23,8 @@ def main(argv=None):
         if options.command != "list":
             _import_tensorflow_quietly()
         command = importlib.import_module(f"genconv_tf.cli.{options.command}")
-        command.run(options)
+        with _silent(getattr(options, "quiet", False)):
+            command.run(options)
     except KeyboardInterrupt:
         return _fail("interrupted")
     except (ValueError, OSError) as error:
@@ -43,7 +45,10 @@ def parser():
     commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     one = commands.add_parser("list", help="show recipes and presets")
+    one.add_argument("pattern", nargs="?", default="*", help="of names, such as 'texture-*'")
     one.add_argument("--json", action="store_true", help="for programs")
+    one.add_argument("--remote", action="store_true",
+                     help="also presets of the server that GENCONV_URL names")  # fmt: skip
 
     one = commands.add_parser("train", help="learn a model from a file")
     _add_learning(one, "+")
@@ -226,6 +231,23 @@ def _import_tensorflow_quietly():
         os.dup2(spoken, 2)
         os.close(spoken)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _silent(quiet):
+    """Without Keras's own words, such as those of a download."""
+    if not quiet:
+        yield
+        return
+    from keras import config
+
+    spoke = config.is_interactive_logging_enabled()
+    config.disable_interactive_logging()
+    try:
+        yield
+    finally:
+        if spoke:
+            config.enable_interactive_logging()
 
 
 class _Parser(argparse.ArgumentParser):

@@ -7,8 +7,9 @@ import numpy as np
 
 from genconv_tf.card import sheet
 from genconv_tf.data.decode import read_image, write_image
-from genconv_tf.data.media import KINDS, write
+from genconv_tf.data.media import write
 from genconv_tf.data.sounds import RATE
+from genconv_tf.kinds import KINDS
 
 BLACK = 32  # grey levels that JPEG may add to black, or take from white
 

@@ -6,7 +6,8 @@ import shlex
 import sys
 
 from genconv_tf import recipes, training
-from genconv_tf.data.media import KINDS, LOADERS
+from genconv_tf.data.media import LOADERS
+from genconv_tf.kinds import KINDS
 
 
 def run(options):

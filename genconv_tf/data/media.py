@@ -10,9 +10,9 @@ from genconv_tf.data.decode import write_image
 from genconv_tf.data.images import images
 from genconv_tf.data.sounds import RATE, sounds, write_sound
 from genconv_tf.data.videos import videos, write_video
+from genconv_tf.kinds import KINDS
 
 LOADERS = {"sound": sounds, "image": images, "video": videos}
-KINDS = {1: "sound", 2: "image", 3: "video"}  # by rank
 EXTENSIONS = {"sound": ("wav",), "image": (), "video": ("mp4", "gif")}  # besides png, a picture
 
 WIDTH, HEIGHT, FLOOR = 512, 128, -80.0  # of a sound's two pictures, and of its spectrogram in dB

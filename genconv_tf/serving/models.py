@@ -5,8 +5,8 @@ import os
 import pathlib
 
 from genconv_tf import presets
-
-EXTRA = "assets.extra"
+from genconv_tf.home import home
+from genconv_tf.integrity import EXTRA
 
 
 def named(words):
@@ -54,11 +54,6 @@ def about(folder):
         if path.is_file():
             return json.loads(path.read_text())
     return {}
-
-
-def home():
-    """The folder of what is made once and kept."""
-    return pathlib.Path(os.environ.get("GENCONV_HOME") or pathlib.Path.home() / ".genconv")
 
 
 def _folder(word):
