@@ -64,7 +64,8 @@ class ExportedModel:
         try:
             self._loaded = tf.saved_model.load(str(folder))
             self.metadata = json.loads((folder / EXTRA / METADATA).read_text())
-            self._signatures = {n: self._loaded.signatures[n] for n in ("sample", "recover")}
+            self.signatures = dict(self._loaded.signatures)
+            self._sample, self._recover = (self.signatures[n] for n in ("sample", "recover"))
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             line = str(error).splitlines()[0][:200]
             raise ValueError(f"Expected a whole SavedModel of genconv. Received: {folder} "
@@ -80,7 +81,7 @@ class ExportedModel:
         if any(n < m for n, m in zip(size, self.metadata["least_size"])):
             least = tuple(self.metadata["least_size"])
             raise ValueError(f"Expected a size of at least {least}. Received: {size}")
-        result = self._signatures["sample"](
+        result = self._sample(
             seed=noise.row_seeds(seed, num), size=tf.constant(size), steps=tf.constant(steps)
         )
         return result["media"].numpy()
@@ -89,7 +90,7 @@ class ExportedModel:
         """As `GenerativeConvNet.recover`."""
         from genconv_tf import noise
 
-        result = self._signatures["recover"](
+        result = self._recover(
             media=tf.constant(media),
             mask=tf.constant(mask, tf.float32),
             seed=noise.row_seeds(seed, len(media)),

@@ -6,9 +6,9 @@ import shutil
 import string
 
 from genconv_tf import files
+from genconv_tf.kinds import KINDS
 
 PAGE = pathlib.Path(__file__).parent / "page"
-KINDS = {1: "sound", 2: "image", 3: "video"}  # by rank
 FIGURES = 5  # of a card
 SHOWN = ("exemplar.png", "samples.png", "sample.wav", "sample.mp4")
 

@@ -9,6 +9,8 @@ import sys
 
 import genconv_tf
 
+WITHOUT_TENSORFLOW = ("list", "serve", "gallery")  # commands that answer sooner, or not by it
+
 
 def main(argv=None):
     """Run one command; the exit status: 0, or 2 with one line on standard error."""
@@ -20,10 +22,11 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_CPP_MAX_VLOG_LEVEL", "-1")
     try:
-        if options.command != "list":
+        if options.command not in WITHOUT_TENSORFLOW:
             _import_tensorflow_quietly()
         command = importlib.import_module(f"genconv_tf.cli.{options.command}")
-        with _silent(getattr(options, "quiet", False)):
+        quiet = options.command not in WITHOUT_TENSORFLOW and getattr(options, "quiet", False)
+        with _silent(quiet):
             command.run(options)
     except KeyboardInterrupt:
         return _fail("interrupted")

@@ -4,9 +4,9 @@ import json
 import os
 import pathlib
 
-from genconv_tf import presets
+from genconv_tf import catalogue
 from genconv_tf.home import home
-from genconv_tf.integrity import EXTRA
+from genconv_tf.integrity import CONFIG, EXTRA, METADATA, WEIGHTS
 
 
 def named(words):
@@ -20,7 +20,7 @@ def named(words):
         ValueError: one is none of these, or two have one name.
     """
     folders = {}
-    for word in words or presets.names():
+    for word in words or sorted(catalogue.shipped()):
         name, equals, place = word.partition("=")
         name, folder = (name, place) if equals and not os.path.exists(word) else (None, word)
         found = _folder(folder)
@@ -40,7 +40,7 @@ def saved_model(folder):
         return folder / "1"
     from genconv_tf import GenerativeConvNet, __version__
 
-    weights = json.loads((folder / presets.METADATA).read_text())["sha256"][presets.WEIGHTS]
+    weights = json.loads((folder / METADATA).read_text())["sha256"][WEIGHTS]
     exported = home() / "exported" / f"{__version__}-{weights[:16]}" / _name(folder) / "1"
     if not (exported / "saved_model.pb").is_file():
         GenerativeConvNet.from_preset(folder).export(exported, replace=True)
@@ -50,7 +50,7 @@ def saved_model(folder):
 def about(folder):
     """What is known of a model without loading it: its metadata, or an empty dict."""
     folder = pathlib.Path(folder)
-    for path in (folder / presets.METADATA, folder / EXTRA / presets.METADATA):
+    for path in (folder / METADATA, folder / EXTRA / METADATA):
         if path.is_file():
             return json.loads(path.read_text())
     return {}
@@ -61,9 +61,9 @@ def _folder(word):
     versions = [p.parent for p in folder.glob("*/saved_model.pb") if p.parent.name.isdigit()]
     if (folder / "saved_model.pb").is_file():
         return folder
-    if versions and not (folder / presets.CONFIG).is_file():
+    if versions and not (folder / CONFIG).is_file():
         return max(versions, key=lambda version: int(version.name))
-    return presets.find(word)
+    return catalogue.find(word)
 
 
 def _name(folder):

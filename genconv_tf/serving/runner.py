@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from genconv_tf import noise
 from genconv_tf.data.media import encode
+from genconv_tf.export import ExportedModel
 from genconv_tf.serving import Refused, models
 from genconv_tf.sizes import lengths
 
@@ -108,14 +109,11 @@ class Runner:
         """Signatures of a model by name."""
         with self._lock:
             if name not in self._loaded:
-                folder = models.saved_model(self._folder(name))
-                loaded = tf.saved_model.load(str(folder))
-                # The functions do not keep alive the model whose variables they read.
-                self._loaded[name] = loaded, dict(loaded.signatures)
+                self._loaded[name] = ExportedModel(models.saved_model(self._folder(name)))
                 while len(self._loaded) > self.kept:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(name)
-            return self._loaded[name][1]
+            return self._loaded[name].signatures
 
     def _folder(self, name):
         if name not in self.folders:
