@@ -1,4 +1,4 @@
-"""The user's own folder, which holds downloaded presets, files of filters and what is made once and kept."""
+"""The user's own folder: downloaded presets, files of filters, and what is made once and kept."""
 
 import os
 import pathlib
