@@ -24,6 +24,7 @@ def test_the_wheel_carries_recipes_and_presets_and_works_on_its_own(tmp_path):
     assert {path.name for path in (resources / "models").iterdir()} == recipes
     builder = resources / "datasets" / "sound_textures" / "sound_textures_dataset_builder.py"
     assert builder.is_file() and not list(resources.rglob("dummy_data"))
+    assert (installed / "genconv_tf" / "page" / "index.html").is_file()
     program = (
         f"import sys; sys.path.insert(0, {str(installed)!r});"
         "import genconv_tf; assert genconv_tf.__file__.startswith(sys.path[0]);"
