@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
 from genconv_tf import gallery
-from genconv_tf.serving import Refused, models
+from genconv_tf.serving import Refused, models, query
 from genconv_tf.serving.http import Service
 from genconv_tf.serving.limits import Limits
 from genconv_tf.serving.runner import Runner
@@ -35,7 +36,7 @@ class Here:
         return self.runner.predict(name, signature, inputs)
 
     async def media(self, name, size, seed, steps, extension):
-        inputs = self.runner.sample_inputs(name, size, seed, steps)
+        inputs = self.runner.sample_inputs(size, seed, steps)
         media = self.runner.samples([(name, inputs)])[0]["media"]
         return self.runner.encoded(name, media[0], extension)
 
@@ -87,8 +88,8 @@ def test_predict_answers_in_both_formats(client, folder):
 
 def test_samples_of_one_call_are_those_of_many(backend, folder):
     """Dynamic batching: requests of several sizes and seeds, one of them refused."""
-    asked = [backend.runner.sample_inputs("texture", size, seed, 2)
-             for size, seed in (([32], 1), ([32, 40], 2), ([32], 3))]  # fmt: skip
+    asked = [backend.runner.sample_inputs(size, seed, 2)
+             for size, seed in (([32, 32], 1), ([32, 40], 2), ([32, 32], 3))]  # fmt: skip
     small = {**asked[0], "size": np.array([3, 3], np.int32)}
     together = backend.runner.samples([("texture", each) for each in [*asked, small]])
     for inputs, result in zip(asked, together):
@@ -113,6 +114,7 @@ def test_status_and_metadata_are_those_of_tensorflow_serving(client):
         ("/v1/models/none/sample.png", 404), (URL + "/sample.tiff", 404),
         (URL + "/sample.wav", 404),
         (URL + "/sample.png?size=3", 400), (URL + "/sample.png?size=65x64", 400),
+        (URL + "/sample.png?size=65", 400), (URL + "/sample.png?seconds=1", 400),
         (URL + "/sample.png?size=0", 400), (URL + "/sample.png?size=-3", 400),
         (URL + "/sample.png?size=" + "9" * 400, 400), (URL + "/sample.png?size=32x32x32", 400),
         (URL + "/sample.png?size=axb", 400), (URL + "/sample.png?seed=1.5", 400),
@@ -271,13 +273,44 @@ def test_the_gallery_is_a_site_of_its_own(folder, tmp_path):
     assert "<script" not in page and (tmp_path / "site" / "page" / "page.css").is_file()
 
 
+SOUND = {"rank": 1, "size": [66150], "least_size": [512], "preprocessing": {"rate": 11025}}
+VIDEO = {"rank": 3, "size": [64, 80, 80], "least_size": [8, 16, 16], "preprocessing": {"rate": 25}}
+
+
+@pytest.mark.parametrize(
+    ("meta", "params", "size"),
+    [(SOUND, {}, [66150]), (SOUND, {"seconds": "2.5"}, [27562]), (VIDEO, {}, [64, 80, 80]),
+     (VIDEO, {"size": "40"}, [64, 40, 40]), (VIDEO, {"size": "40x60", "frames": "9"}, [9, 40, 60])],
+)  # fmt: skip
+def test_a_query_names_sizes_as_the_command_does(meta, params, size):
+    assert query.parse({**params, "seed": "-3", "steps": "4"}, meta) == (size, -3, 4)
+
+
+@pytest.mark.parametrize(
+    ("meta", "params"),
+    [(SOUND, {"seconds": "nan"}), (SOUND, {"seconds": "-1"}), (SOUND, {"seconds": "1e300"}),
+     (SOUND, {"seconds": "0.001"}), (SOUND, {"size": "5"}), (VIDEO, {"frames": "7"}),
+     (VIDEO, {"size": "40x40x40"}), (VIDEO, {"seconds": "1"})],
+)  # fmt: skip
+def test_a_query_that_makes_no_sense_is_refused(meta, params):
+    with pytest.raises(Refused, match="Expected") as caught:
+        query.parse(params, meta)
+    assert caught.value.status == 400
+
+
 def test_names_of_what_is_served(folder, tmp_path):
     for version in ("1", "12", "3"):
         (tmp_path / "exported" / version).mkdir(parents=True)
         (tmp_path / "exported" / version / "saved_model.pb").touch()
+        extra = tmp_path / "exported" / version / "assets.extra"
+        extra.mkdir()
+        shutil.copyfile(folder / "metadata.json", extra / "metadata.json")
     named = models.named([str(folder), f"mine={folder}", str(tmp_path / "exported")])
     assert named == {"texture": folder, "mine": folder, "exported": tmp_path / "exported" / "12"}
     assert models.saved_model(named["exported"]) == tmp_path / "exported" / "12"
+    shutil.rmtree(tmp_path / "exported" / "12" / "assets.extra")
+    with pytest.raises(ValueError, match="of genconv"):
+        models.named([str(tmp_path / "exported")])
     with pytest.raises(ValueError, match="'texture' twice"):
         models.named([str(folder), f"texture={folder}"])
     with pytest.raises(ValueError, match="Expected a preset"):

@@ -46,9 +46,7 @@ class Worker:
         return await self._answer(self.runner.predict, name, signature, inputs)
 
     async def media(self, name, size, seed, steps, extension):
-        status, inputs = await self._answer(self.runner.sample_inputs, name, size, seed, steps)
-        if status != 200:
-            return status, inputs
+        inputs = self.runner.sample_inputs(size, seed, steps)
         status, outputs = await self._sample((name, inputs))
         if status != 200:
             return status, outputs

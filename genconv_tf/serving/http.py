@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from genconv_tf import gallery
-from genconv_tf.serving import Refused, protocol
+from genconv_tf.serving import Refused, protocol, query
 
 TYPES = {"png": "image/png", "gif": "image/gif", "mp4": "video/mp4", "wav": "audio/wav"}
 OPEN = re.compile(
@@ -182,9 +182,9 @@ class Service:
             meta = self._known(name)
             if extension not in TYPES:
                 raise Refused(404, f"Expected one of {sorted(TYPES)}. Received: {extension!r}")
-            size, seed, steps = _query(request.query_params, meta)
+            size, seed, steps = query.parse(request.query_params, meta)
             self.limits.check_steps(steps)
-            self.limits.check_size(size or meta.get("size", [1]))
+            self.limits.check_size(size)
             content = await self.backend.media(name, size, seed, steps, extension)
             # The same seed is the same sample for as long as the model is the same.
             headers = {"Cache-Control": "private, max-age=3600"}
@@ -248,43 +248,6 @@ class _Guard:
                 await _error(error.status, error.message)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
-
-
-def _query(params, meta):
-    """(size or `None`, seed, steps) of the query of a sample."""
-    unknown = set(params) - {"size", "seed", "steps", "frames", "seconds"}
-    if unknown:
-        raise Refused(
-            400, f"Expected size, seed, steps, frames, seconds. Received: {sorted(unknown)}"
-        )
-    seed, steps = _whole(params, "seed", -(2**31), 2**31 - 1), _whole(params, "steps", 0, 2**31 - 1)
-    rank, size = meta.get("rank"), None
-    own = list(meta.get("size", []))
-    if "size" in params:
-        size = [_number(n, "size", 1, 2**20) for n in params["size"].lower().split("x")]
-        if rank == 3 and len(size) < 3:
-            size = own[:1] + (size * 2 if len(size) == 1 else size)
-    if "frames" in params and rank == 3:
-        size = [_whole(params, "frames", 1, 2**20), *(size or own)[1:]]
-    if "seconds" in params and rank == 1:
-        rate = meta["preprocessing"].get("rate") or 1
-        try:
-            size = [round(float(params["seconds"]) * rate)]
-        except (ValueError, OverflowError):
-            received = params["seconds"][:40]
-            raise Refused(400, f"Expected seconds as a number. Received: {received!r}") from None
-    return size, seed, steps
-
-
-def _whole(params, name, least, most):
-    return _number(params.get(name, "0"), name, least, most)
-
-
-def _number(text, name, least, most):
-    number = int(text) if re.fullmatch(r"-?\d{1,12}", text) else None
-    if number is None or not least <= number <= most:
-        raise Refused(400, f"Expected {name} of {least} to {most}. Received: {text[:40]!r}")
-    return number
 
 
 def _error(status, message):

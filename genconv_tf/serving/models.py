@@ -17,7 +17,7 @@ def named(words):
             `NAME`), each alone or as `NAME=FOLDER`.
 
     Raises:
-        ValueError: one is none of these, or two have one name.
+        ValueError: one is none of these, says nothing of itself, or two have one name.
     """
     folders = {}
     for word in words or sorted(catalogue.shipped()):
@@ -27,6 +27,8 @@ def named(words):
         name = name or _name(found)
         if name in folders:
             raise ValueError(f"Expected a name for each model. Received: {name!r} twice")
+        if "rank" not in about(found):
+            raise ValueError(f"Expected a model of genconv with {METADATA}. Received: {found}")
         folders[name] = found
     return folders
 

@@ -12,7 +12,6 @@ from genconv_tf import noise
 from genconv_tf.data.media import encode
 from genconv_tf.export import ExportedModel
 from genconv_tf.serving import Refused, models
-from genconv_tf.sizes import lengths
 
 
 class Runner:
@@ -79,21 +78,13 @@ class Runner:
                     results[i] = {**(results[i] or {}), key: part}
         return results
 
-    def sample_inputs(self, name, size, seed, steps):
+    def sample_inputs(self, size, seed, steps):
         """Inputs of the signature `sample` for what `genconv sample --num 1` makes.
 
         Args:
-            size: lengths of the media, one or one for each axis; `None` for the model's own.
+            size: lengths of the media along each axis.
             seed, steps: ints.
         """
-        meta = models.about(self._folder(name))
-        if "rank" not in meta:
-            raise Refused(404, f"Expected a model of genconv. Received: {name}")
-        size = meta["size"] if size is None else size
-        size = lengths(size[0] if len(size) == 1 else tuple(size), meta["rank"])
-        least = meta["least_size"]
-        if len(size) != meta["rank"] or any(n < m for n, m in zip(size, least)):
-            raise Refused(400, f"Expected a size of at least {tuple(least)}. Received: {size}")
         return {"seed": noise.row_seeds(seed, 1).numpy(), "size": np.array(size, np.int32),
                 "steps": np.array(steps, np.int32)}  # fmt: skip
 
