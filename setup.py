@@ -50,17 +50,30 @@ setup(
     extras_require={
         "sound": ["librosa>=0.11", "soundfile>=0.13"],
         "video": ["av>=14"],
+        # tf2onnx before 1.17 does not run with NumPy 2.
+        "convert": [
+            "ai-edge-litert>=2",
+            "onnx>=1.17",
+            "onnxruntime>=1.20",
+            "tf2onnx>=1.17",
+        ],
+        "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
         "tfds": ["tensorflow-datasets>=4.9"],
         "diagnostics": ["arviz-stats>=0.7"],
         "demo": ["scikit-image>=0.24"],
         # OpenCV before 4.10 does not reach the image's border, nor inpaint floats without bias.
         "recovery": ["opencv-python-headless>=4.10", "scikit-image>=0.24", "scipy>=1.13"],
         "dev": [
+            "ai-edge-litert>=2",
             "arviz-stats>=0.7",
             "av>=14",
             "dill",
             "importlib_resources",
             "librosa>=0.11",
+            "mkdocs-material>=9.6",
+            "mkdocstrings-python>=1.16",
+            "onnx>=1.17",
+            "onnxruntime>=1.20",
             "opencv-python-headless>=4.10",
             "pytest>=8",
             "ruff>=0.9",
@@ -70,6 +83,7 @@ setup(
             "soundfile>=0.13",
             "tensorboard>=2.19",
             "tensorflow-datasets>=4.9",
+            "tf2onnx>=1.17",
             "wheel",
         ],
         "bench": ["tensorflow-probability>=0.25", "tf-keras>=2.19", "torch>=2.5"],

@@ -30,6 +30,7 @@ _PLACES = {
     "inversion": None,
     "julesz": None,
     "atlas": None,
+    "convert": None,
     "recipes": None,
     "presets": None,
 }

@@ -7,6 +7,7 @@ import re
 import sys
 
 import genconv_tf
+from genconv_tf.quiet import quiet
 
 
 def main(argv=None):
@@ -20,7 +21,8 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MAX_VLOG_LEVEL", "-1")
     try:
         if options.command != "list":
-            _import_tensorflow_quietly()
+            with quiet():  # TensorFlow speaks of oneDNN while it is imported.
+                importlib.import_module("tensorflow")
         command = importlib.import_module(f"genconv_tf.cli.{options.command}")
         command.run(options)
     except KeyboardInterrupt:
@@ -98,12 +100,18 @@ def parser():
                      help="change a setting of the recipe")  # fmt: skip
     one.add_argument("--quiet", action="store_true", help="say nothing")
 
-    one = commands.add_parser("export", help="write a SavedModel that needs no genconv_tf")
+    one = commands.add_parser("export", help="write a file or folder that needs no genconv_tf")
     one.add_argument("model", help="a preset's name or a preset folder")
-    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--output", required=True, metavar="PATH",
+                     help="the folder of a SavedModel, or a file")  # fmt: skip
+    one.add_argument("--format", default="saved_model", choices=["saved_model", "onnx", "litert"],
+                     help="a SavedModel, which samples too (default), or the scoring function "
+                          "alone as ONNX or LiteRT, in float32")  # fmt: skip
+    one.add_argument("--size", type=_size, metavar="H[xW]", help="of x, of ONNX and LiteRT "
+                     "(default: what the model learned from)")  # fmt: skip
     one.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"],
-                     help="of the convolutions; bfloat16 is fast where the processor has units "
-                          "for it and very slow elsewhere (default: float32)")  # fmt: skip
+                     help="of a SavedModel's convolutions; bfloat16 is fast where the processor has "
+                          "units for it and very slow elsewhere (default: float32)")  # fmt: skip
 
     one = commands.add_parser("evaluate", help="measure samples against their exemplar")
     one.add_argument("exemplar")
@@ -192,18 +200,6 @@ def _add_sheets(one):
 def entry():
     """What the installed command `genconv` runs."""
     sys.exit(main())
-
-
-def _import_tensorflow_quietly():
-    """TensorFlow speaks of oneDNN on standard error while it is imported, at any log level."""
-    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        importlib.import_module("tensorflow")
-    finally:
-        os.dup2(spoken, 2)
-        os.close(spoken)
-        os.close(nowhere)
 
 
 class _Parser(argparse.ArgumentParser):
