@@ -110,8 +110,8 @@ def parser():
     one.add_argument("--size", type=_size, metavar="H[xW]", help="of x, of ONNX and LiteRT "
                      "(default: what the model learned from)")  # fmt: skip
     one.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"],
-                     help="of a SavedModel's convolutions; bfloat16 is fast where the processor has "
-                          "units for it and very slow elsewhere (default: float32)")  # fmt: skip
+                     help="of a SavedModel's convolutions; bfloat16 is fast where the processor "
+                          "has units for it and slow elsewhere (default: float32)")  # fmt: skip
 
     one = commands.add_parser("evaluate", help="measure samples against their exemplar")
     one.add_argument("exemplar")
