@@ -89,9 +89,9 @@ def to_litert(model, path, size=None, replace=False):
 def _score(model, size):
     """f as a function of TensorFlow in float32, and the specification of its x."""
     size = model.size if size is None else sizes.lengths(size, model.rank)
-    sizes.check_size(model.finest.network.least_size(), size)
-    fixed = sizes.covered(model.levels)
-    if any(n != own for n, own, whole in zip(size, model.size, fixed) if whole):
+    finest = model.finest.network
+    sizes.check_size(finest.least_size(), size)
+    if any(n != own for n, own, whole in zip(size, model.size, finest.covered) if whole):
         raise ValueError(f"Expected the size that the model learned from, {tuple(model.size)}, "
                          f"which a layer covers whole. Received: {size}")  # fmt: skip
     network = model.twin(precision="float32").finest.network
