@@ -67,7 +67,7 @@ def described(name):
     value = getattr(importlib.import_module(place), name) if place else getattr(gct, name)
     if not isinstance(value, types.ModuleType):
         return [f"{value.__module__}.{value.__qualname__}"]
-    if hasattr(value, "__all__"):
+    if hasattr(value, "__path__"):  # a package
         parts = [getattr(value, part) for part in value.__all__]
         return [f"{part.__module__}.{part.__qualname__}" for part in parts]
     return [value.__name__]

@@ -21,6 +21,7 @@ options.add_argument("--output", required=True, metavar="DIR")
 options.add_argument("--image", default="generated:pebbles")
 options.add_argument("--preset", default="texture-gravel")
 options.add_argument("--updates", type=int, default=60)
+options.add_argument("--random", action="store_true", help="from random weights, to compare")
 options.add_argument("--quick", action="store_true", help="a small image and two updates")
 options = options.parse_args()
 output = pathlib.Path(options.output)
@@ -43,11 +44,14 @@ data = gct.data.images(options.image, size=size, colours=colours)
 # goes on at the rate of the recipe, and ends when `updates` are done.
 
 learning = dataclasses.replace(preset.learning, updates=updates, chain_size=min(192, size - 8))
-changes = (
-    {} if not options.quick else {"sampler": {**dataclasses.asdict(preset.sampler), "steps": 2}}
-)
-model = preset.twin(preprocessing=data.preprocessing, learning=learning, size=size, **changes)
-before = model.sample(2, size=max(size, 128), seed=7)
+sampler = preset.sampler
+if options.quick:
+    sampler = dataclasses.replace(sampler, steps=2)
+    learning = dataclasses.replace(learning, overshoot_penalty=0.0)
+model = preset.twin(preprocessing=data.preprocessing, learning=learning, sampler=sampler, size=size)
+if options.random:
+    model = gct.GenerativeConvNet.from_config(model.get_config())
+before = model.sample(2, seed=1)
 
 # ## Fit, save, sample
 
@@ -57,10 +61,14 @@ model.fit(data.repeat(), steps_per_epoch=updates, callbacks=[guard], verbose=ver
 if guard.message:
     guard.go_back()
     print(guard.message)
-after = model.sample(2, seed=7)
+after = model.sample(2, seed=1)
 given = data.preprocessing.decode(next(iter(data)))[0].numpy()
 model.save_to_preset(output / "preset", replace=True, exemplar=given, samples=after,
                      source=options.image, summary=f"{options.preset}, fine-tuned")  # fmt: skip
 write_image(output / "before.png", sheet(before))
 write_image(output / "after.png", sheet(after))
+if not options.quick:
+    for name, samples in (("before", before), ("after", after)):
+        measured = gct.evaluation.evaluate(given, list(samples))
+        print(name, {key: round(figure["value"], 3) for key, figure in measured.items()})
 print(f"Samples before and after, and the preset, are in {output}")
