@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 # Set up, learn a texture, sample it fresh, export it, and sample the export alone.
 demo: $(VENV)/demo
@@ -13,9 +13,18 @@ test: $(VENV)/dev
 	$(RUN)/ruff format --check .
 	$(RUN)/pytest
 
+# The documentation site, into site/: python -m http.server --directory site
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
+
 $(VENV)/demo: setup.py
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+$(VENV)/docs: setup.py
+	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 $(VENV)/dev: setup.py
@@ -24,4 +33,4 @@ $(VENV)/dev: setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo
+	rm -rf $(VENV) build dist *.egg-info demo site

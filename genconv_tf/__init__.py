@@ -31,6 +31,7 @@ _PLACES = {
     "inversion": None,
     "julesz": None,
     "atlas": None,
+    "convert": None,
     "recipes": None,
     "presets": None,
 }

@@ -1,13 +1,13 @@
 """Arguments of `genconv`; the commands themselves are imported when they run."""
 
 import argparse
-import contextlib
 import importlib
 import os
 import re
 import sys
 
 import genconv_tf
+from genconv_tf.quiet import keras_silent, quiet
 
 WITHOUT_TENSORFLOW = ("list", "serve", "gallery")  # commands that answer sooner, or not by it
 
@@ -22,11 +22,12 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_CPP_MAX_VLOG_LEVEL", "-1")
     try:
-        if options.command not in WITHOUT_TENSORFLOW:
-            _import_tensorflow_quietly()
+        tensorflow = options.command not in WITHOUT_TENSORFLOW
+        if tensorflow:
+            with quiet():  # TensorFlow speaks of oneDNN while it is imported.
+                importlib.import_module("tensorflow")
         command = importlib.import_module(f"genconv_tf.cli.{options.command}")
-        quiet = options.command not in WITHOUT_TENSORFLOW and getattr(options, "quiet", False)
-        with _silent(quiet):
+        with keras_silent(tensorflow and getattr(options, "quiet", False)):
             command.run(options)
     except KeyboardInterrupt:
         return _fail("interrupted")
@@ -106,12 +107,18 @@ def parser():
                      help="change a setting of the recipe")  # fmt: skip
     one.add_argument("--quiet", action="store_true", help="say nothing")
 
-    one = commands.add_parser("export", help="write a SavedModel that needs no genconv_tf")
+    one = commands.add_parser("export", help="write a file or folder that needs no genconv_tf")
     one.add_argument("model", help="a preset's name or a preset folder")
-    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--output", required=True, metavar="PATH",
+                     help="the folder of a SavedModel, or a file")  # fmt: skip
+    one.add_argument("--format", default="saved_model", choices=["saved_model", "onnx", "litert"],
+                     help="a SavedModel, which samples too (default), or the scoring function "
+                          "alone as ONNX or LiteRT, in float32")  # fmt: skip
+    one.add_argument("--size", type=_size, metavar="H[xW]", help="of x, of ONNX and LiteRT "
+                     "(default: what the model learned from)")  # fmt: skip
     one.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"],
-                     help="of the convolutions; bfloat16 is fast where the processor has units "
-                          "for it and very slow elsewhere (default: float32)")  # fmt: skip
+                     help="of a SavedModel's convolutions; bfloat16 is fast where the processor "
+                          "has units for it and slow elsewhere (default: float32)")  # fmt: skip
 
     one = commands.add_parser("serve", help="models over HTTP, as TensorFlow Serving does it")
     one.add_argument("model", nargs="*", help="presets, folders of presets or SavedModels, "
@@ -222,35 +229,6 @@ def _add_sheets(one):
 def entry():
     """What the installed command `genconv` runs."""
     sys.exit(main())
-
-
-def _import_tensorflow_quietly():
-    """TensorFlow speaks of oneDNN on standard error while it is imported, at any log level."""
-    spoken, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        importlib.import_module("tensorflow")
-    finally:
-        os.dup2(spoken, 2)
-        os.close(spoken)
-        os.close(nowhere)
-
-
-@contextlib.contextmanager
-def _silent(quiet):
-    """Without Keras's own words, such as those of a download."""
-    if not quiet:
-        yield
-        return
-    from keras import config
-
-    spoke = config.is_interactive_logging_enabled()
-    config.disable_interactive_logging()
-    try:
-        yield
-    finally:
-        if spoke:
-            config.enable_interactive_logging()
 
 
 class _Parser(argparse.ArgumentParser):
