@@ -24,6 +24,7 @@ from genconv_tf.data.decode import write_image
 
 options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 options.add_argument("--output", required=True, metavar="DIR")
+options.add_argument("--texture", default="brick", help="brick, grass or gravel")
 options.add_argument("--quick", action="store_true", help="a few steps on small crops")
 options = options.parse_args()
 output = pathlib.Path(options.output)
@@ -34,7 +35,7 @@ keras.utils.set_random_seed(0)
 # The finest level of a shipped model, in float32. It stays as it is: `fit` learns the weights of
 # the denoiser alone.
 
-prior = gct.GenerativeConvNet.from_preset("texture-brick").twin(precision="float32")
+prior = gct.GenerativeConvNet.from_preset(f"texture-{options.texture}").twin(precision="float32")
 NOISE, WEIGHT = 25.0, 1.5  # σ, in grey levels, and λ
 crop, batch, steps = (32, 2, 60) if options.quick else (64, 4, 400)
 
@@ -43,7 +44,7 @@ crop, batch, steps = (32, 2, 60) if options.quick else (64, 4, 400)
 # Of the left half of the photograph; the right half is for the test. The clean crops are thrown
 # away: the target that `fit` hands to the loss is the noisy crop itself.
 
-photograph = gct.presets.find("texture-brick") / "exemplar.png"
+photograph = gct.presets.find(f"texture-{options.texture}") / "exemplar.png"
 media = gct.data.images(photograph, crop="none", mean="none")
 clean = prior.preprocessing.encode(next(iter(media)))
 learned, tested = clean[0, :, :128], clean[:, :, 128:]
