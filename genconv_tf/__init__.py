@@ -15,7 +15,7 @@ _PLACES = {
     "Sampler": "genconv_tf.pyramid",
     "Learning": "genconv_tf.learning",
     "Preprocessing": "genconv_tf.data",
-    "langevin": "genconv_tf.langevin",
+    "langevin": None,
     "log_partition": "genconv_tf.partition",
     "from_classifier": "genconv_tf.classifiers",
     "to_classifier": "genconv_tf.classifiers",
