@@ -20,6 +20,7 @@ _PLACES = {
     "from_classifier": "genconv_tf.classifiers",
     "to_classifier": "genconv_tf.classifiers",
     "Detector": "genconv_tf.detection",
+    "blend": "genconv_tf.blending",
     "pursue": "genconv_tf.pursuit",
     "diagnose": "genconv_tf.diagnostics",
     "list_presets": "genconv_tf.catalogue",

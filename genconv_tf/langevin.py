@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from genconv_tf import noise
+from genconv_tf.parts import shape_of
 
 
 def step(x, gradient, step_size, temperature, z):
@@ -37,19 +38,51 @@ def langevin(gradient, x, seeds, steps, step_size=0.3, temperature=1.0, mask=Non
     Returns:
         The chains after the last step.
     """
-    start, shape = x, tf.shape(x)[1:]
+
+    def whole(x, update):
+        return update(x, gradient(x), None)
+
+    return run(mover(whole, seeds, steps, step_size, temperature, bounds), x, steps, mask)
+
+
+def mover(sweep, seeds, steps, step_size, temperature, bounds=None, channels=None):
+    """One Langevin step as a function of its number and the chains, `(t, x) ->` x.
+
+    Args:
+        sweep: callable, `(x, update) ->` the chains that `update` gives, which it calls with x,
+            with ∂ log p / ∂x and with `None`; or with some rows of both and which these are, for
+            each part of a canvas that is moved in parts.
+        seeds, steps, step_size, temperature, bounds: as of `langevin`.
+        channels: that noise is drawn for, of which x has the first: those of x by default.
+    """
     step_size, temperature = schedule(step_size, steps), schedule(temperature, steps)
 
+    def move(t, x):
+        shape = tf.shape(x)[1:] if channels is None else [*shape_of(x)[1:-1], channels]
+
+        def update(part, gradient, rows):
+            z = noise.normal(seeds, shape, t, rows)
+            z = z if channels is None else z[..., : x.shape[-1]]
+            moved = step(part, gradient, step_size(t), temperature(t), z)
+            return moved if bounds is None else tf.clip_by_value(moved, *bounds)
+
+        return sweep(x, update)
+
+    return move
+
+
+def run(move, x, steps, mask=None, begin=0):
+    """The chains `x` after the steps from `begin` to `steps` of a `mover`; `mask` as of
+    `langevin`."""
+    start = x
+
     def body(t, x):
-        z = noise.normal(seeds, shape, iteration=t)
-        moved = step(x, gradient(x), step_size(t), temperature(t), z)
-        if bounds is not None:
-            moved = tf.clip_by_value(moved, *bounds)
+        moved = move(t, x)
         if mask is not None:
             moved = start + mask * (moved - start)
         return t + 1, tf.ensure_shape(moved, x.shape)
 
-    return tf.while_loop(lambda t, _: t < steps, body, (0, x))[1]
+    return tf.while_loop(lambda t, _: t < steps, body, (begin, x))[1]
 
 
 def schedule(value, steps):

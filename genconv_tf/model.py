@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import banks, noise, pyramid, sizes
+from genconv_tf import banks, checks, noise, pyramid, sizes
 from genconv_tf import learning as ml
 from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
+from genconv_tf.layers import plain
 from genconv_tf.penalty import added, now_and_then, overshoot
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row
@@ -257,13 +258,7 @@ class GenerativeConvNet(keras.Model):
         Returns:
             NumPy array of media, for images `(num, height, width, 3)` uint8.
         """
-        if not isinstance(num, int) or num < 1:
-            raise ValueError(f"Expected num >= 1. Received: {num!r}")
-        if not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
-        size = self.media_size if size is None else size
-        size = sizes.lengths(size, self.rank)
-        sizes.check_size(self.least_size, size)
+        size = checks.check_sample(self, num, self.media_size if size is None else size, steps)
         seeds = noise.row_seeds(seed, num)
         return self.sample_media(seeds, tf.constant(size), tf.constant(steps)).numpy()
 
@@ -278,18 +273,29 @@ class GenerativeConvNet(keras.Model):
         Returns:
             NumPy array like `media`; what is not masked is unchanged.
         """
-        if np.shape(media)[:-1] != np.shape(mask):
-            raise ValueError(f"Expected a mask of {np.shape(media)[:-1]}. "
-                             f"Received: {np.shape(mask)}")  # fmt: skip
-        if not set(np.unique(mask)) <= {0, 1}:
-            raise ValueError(f"Expected a mask of 0 and 1. Received: {np.unique(mask)[:5]}")
-        sizes.check_size(self.least_size, np.shape(mask)[1:])
-        if any(n % self.preprocessing.hop for n in np.shape(mask)[1:]):
-            raise ValueError(f"Expected whole frames of {self.preprocessing.hop} samples. "
-                             f"Received: {np.shape(mask)[1:]}")  # fmt: skip
+        checks.check_mask(media, mask)
+        checks.check_media(self, media)
         seeds = noise.row_seeds(seed, len(media))
         mask = tf.constant(mask, tf.float32)
         return self.recover_media(tf.constant(media), mask, seeds, tf.constant(steps)).numpy()
+
+    def vary(self, media, strength=0.25, seed=0, steps=0):
+        """Sample near media: chains start from them, at a level in the middle, instead of noise.
+
+        Args:
+            media: `(batch, *size, channels)` of the preprocessing's dtype.
+            strength: in (0, 1], the share of the pyramid that is run, from the fine end. Of four
+                levels 0.25 runs the finest on, as `continue_chain` does, and less only the last of
+                its steps; 1 runs them all, from media averaged down to the coarsest.
+            seed, steps: as in `sample`.
+
+        Returns:
+            NumPy array like `media`.
+        """
+        first, begun = pyramid.entry(len(self.levels), strength)
+        checks.check_media(self, media)
+        media, seeds = tf.constant(media), noise.row_seeds(seed, len(media))
+        return self.vary_media(media, seeds, tf.constant(steps), tf.constant(begun), first).numpy()
 
     @tf.function(reduce_retracing=True)
     def sample_media(self, seeds, size, steps):
@@ -308,15 +314,26 @@ class GenerativeConvNet(keras.Model):
         return each_row(lambda x, seeds: self.finest.langevin(x, seeds, steps), x, seeds)
 
     @tf.function(reduce_retracing=True)
+    def vary_media(self, media, seeds, steps, begun, first):
+        """Media of chains that start from `media` at level `first`, see `pyramid.generate`."""
+
+        def vary(media, seeds):
+            known = self.preprocessing.encode(media)
+            size, how = tf.shape(known)[1:-1], {"first": first, "begun": begun}
+            x = pyramid.generate(self.levels, seeds, size, self.channels, steps, known, **how)
+            return self.preprocessing.decode(x)
+
+        return each_row(vary, media, seeds)
+
+    @tf.function(reduce_retracing=True)
     def recover_media(self, media, mask, seeds, steps):
         """Media with the pixels of `mask` > 0, `(batch, *spatial)`, sampled given the others."""
         mask = tf.cast(mask > 0, tf.float32)
 
         def recover(media, mask, seeds):
             known = self.preprocessing.encode(media)
-            here = self.preprocessing.positions(mask)[..., None]
-            size = tf.shape(known)[1:-1]
-            x = pyramid.generate(self.levels, seeds, size, self.channels, steps, known, here)
+            size, hidden = tf.shape(known)[1:-1], self.preprocessing.positions(mask)[..., None]
+            x = pyramid.generate(self.levels, seeds, size, self.channels, steps, known, hidden)
             return self.preprocessing.decode(x)
 
         given = tf.cast(mask[..., None] > 0, media.dtype)
@@ -325,7 +342,7 @@ class GenerativeConvNet(keras.Model):
     # -- configuration -----------------------------------------------------------------------
 
     def get_config(self):
-        layers = _plain(self._config["layers"])
+        layers = plain(self._config["layers"])
         parts = ("reference", "sampler", "learning", "preprocessing")
         return {
             "name": self.name,
@@ -392,13 +409,6 @@ class GenerativeConvNet(keras.Model):
 
 def _rms(x):
     return tf.sqrt(tf.reduce_mean(tf.square(x)) + 1e-12)
-
-
-def _plain(layers):
-    """Layers, or lists of them, as lists of dicts."""
-    if isinstance(layers, (tuple, list)):
-        return [_plain(layer) for layer in layers]
-    return dataclasses.asdict(layers) if dataclasses.is_dataclass(layers) else dict(layers)
 
 
 def _made(kind, value):

@@ -4,7 +4,11 @@ A seed is a pair of int32, one pair for every row of a batch. What is drawn for 
 own pair alone, never on the batch that it travels in.
 """
 
+import functools
+
 import tensorflow as tf
+
+PHILOX = tf.random.Algorithm.PHILOX.value
 
 
 def row_seeds(seed, count, fold=0):
@@ -18,14 +22,42 @@ def fold(seeds, number):
     return tf.map_fn(lambda seed: tf.random.fold_in(seed, number), seeds)
 
 
-def normal(seeds, shape, iteration=0):
-    """Standard normal noise `(batch, *shape)`, row i from `seeds[i]` and the iteration."""
-    return _rows(tf.random.stateless_normal, seeds, shape, iteration)
+def normal(seeds, shape, iteration=0, part=None):
+    """Standard normal noise `(batch, *shape)`, row i from `seeds[i]` and the iteration.
+
+    Args:
+        seeds: `(batch, 2)` int32.
+        shape: of the noise of one row.
+        iteration: int or int32 scalar.
+        part: (begin, end) along the first axis of `shape`, to draw that part of the noise alone.
+    """
+    draw = tf.random.stateless_normal
+    if part is not None:
+        draw = functools.partial(_part_of_normal, part=part)
+    return _rows(draw, seeds, shape, iteration)
 
 
 def uniform(seeds, shape, iteration=0):
     """Noise `(batch, *shape)`, uniform on [0, 1), row i from `seeds[i]` and the iteration."""
     return _rows(tf.random.stateless_uniform, seeds, shape, iteration)
+
+
+def _part_of_normal(shape, seed, part):
+    """What `tf.random.stateless_normal` draws, from `part[0]` to `part[1]` along the first axis.
+
+    The generator (Philox: J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011)
+    is a function of a key and of a counter, which goes up by one for every four numbers.
+    """
+    begin, end = (tf.cast(n, tf.int64) for n in part)
+    each = tf.reduce_prod(tf.cast(shape[1:], tf.int64))
+    group = begin * each // 4
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    counter += tf.cast(tf.stack([group, 0]), tf.uint64)
+    drawn = tf.raw_ops.StatelessRandomNormalV2(
+        shape=[end * each - 4 * group], key=key, counter=counter, alg=PHILOX
+    )
+    own = drawn[begin * each - 4 * group :]
+    return tf.reshape(own, tf.concat([[end - begin], tf.cast(shape[1:], tf.int64)], 0))
 
 
 def _rows(draw, seeds, shape, iteration):

@@ -10,9 +10,9 @@ import dataclasses
 import tensorflow as tf
 
 from genconv_tf import noise
-from genconv_tf.blocks import score_gradient_in_blocks
+from genconv_tf.blocks import sweep
 from genconv_tf.energy import Reference, energy
-from genconv_tf.langevin import langevin
+from genconv_tf.langevin import mover, run
 from genconv_tf.metropolis import adjusted_langevin
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.resample import downsample, upsample
@@ -99,9 +99,18 @@ class Level:
         """f(x), `(batch,)`."""
         return self.network(x)
 
+    def sweep(self, x, update):
+        """`x` made anew of ∂ log p / ∂x, in blocks where it is large; `update` as of
+        `blocks.sweep`."""
+
+        def pulled(part, gradient, rows):
+            return update(part, gradient - self.reference.pull(part), rows)
+
+        return sweep(self.network, x, pulled)
+
     def gradient(self, x):
         """∂ log p / ∂x."""
-        return score_gradient_in_blocks(self.network, x) - self.reference.pull(x)
+        return self.sweep(x, lambda part, gradient, rows: gradient)
 
     def log_density(self, x):
         """log p up to a constant, `(batch,)`."""
@@ -123,28 +132,52 @@ class Level:
             return tf.zeros([tf.shape(seeds)[0], *shape])
         return self.sampler.start_std * noise.normal(seeds, shape, iteration=-1)
 
-    def langevin(self, x, seeds, steps=None, mask=None, fresh=False):
+    def langevin(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0):
         """Run the chains `x`; `steps` of `None` or 0 are the level's own, of a `fresh` sample or of
-        a chain that goes on."""
-        return self.advance(x, seeds, steps, mask, fresh)[0]
+        a chain that goes on. `begun`: which share of them, the first, is left out."""
+        return self.advance(x, seeds, steps, mask, fresh, begun)[0]
 
-    def advance(self, x, seeds, steps=None, mask=None, fresh=False):
+    def advance(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0):
         """As `langevin`: the chains, and which share of their steps each took, `(batch,)`."""
-        s = self.sampler
-        own = s.fresh_steps or s.steps if fresh else s.steps
+        steps = self.count(steps, fresh)
+        begin = first_step(steps, begun)
+        if self.sampler.adjusted:
+            how = (*self.schedules, mask, self.box, begin)
+            return adjusted_langevin(self.log_density, x, seeds, steps, *how)
+        moved = run(self.mover(seeds, steps), x, steps, mask, begin)
+        return moved, tf.ones(tf.shape(x)[:1])
+
+    def mover(self, seeds, steps, channels=None):
+        """One step as `langevin.mover` gives it."""
+        return mover(self.sweep, seeds, steps, *self.schedules, self.box, channels)
+
+    def count(self, steps=None, fresh=False):
+        """Number of steps: `steps`, or the level's own for `None` or 0."""
+        own = self.sampler.fresh_steps or self.sampler.steps if fresh else self.sampler.steps
         if steps is None or isinstance(steps, int):
-            steps = steps or own
-        else:
-            steps = tf.where(steps > 0, steps, own)
-        step_size = s.step_size if s.final_step_size is None else (s.step_size, s.final_step_size)
-        temperature = s.temperature
-        if s.final_temperature is not None:
-            temperature = (temperature, s.final_temperature)
-        bounds = self.bounds if s.bounded else None
-        how = (x, seeds, steps, step_size, temperature, mask, bounds)
-        if s.adjusted:
-            return adjusted_langevin(self.log_density, *how)
-        return langevin(self.gradient, *how), tf.ones(tf.shape(x)[:1])
+            return steps or own
+        return tf.where(steps > 0, steps, own)
+
+    @property
+    def schedules(self):
+        """Step size and temperature: each a number, or a pair (first, last)."""
+        s = self.sampler
+        pairs = (s.step_size, s.final_step_size), (s.temperature, s.final_temperature)
+        return [first if last is None else (first, last) for first, last in pairs]
+
+    @property
+    def box(self):
+        """The bounds that chains are kept in; `None` without them."""
+        return self.bounds if self.sampler.bounded else None
+
+
+def first_step(steps, begun):
+    """Number of the first step of a chain that leaves out the share `begun` of its `steps`; it
+    takes one at least."""
+    if isinstance(begun, float) and begun == 0:
+        return 0
+    left = tf.cast(tf.round(begun * tf.cast(steps, tf.float32)), tf.int32)
+    return tf.minimum(left, steps - 1)
 
 
 def make_levels(count, factor, network, seed, reference, sampler, bounds):
@@ -179,8 +212,8 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds):
     )
 
 
-def generate(levels, seeds, size, channels, steps=None, known=None, mask=None):
-    """Sample afresh, from noise at the coarsest level to the finest.
+def generate(levels, seeds, size, channels, steps=None, known=None, mask=None, first=0, begun=0.0):
+    """Sample from noise at the coarsest level, or from signals at any, to the finest.
 
     Args:
         levels: sequence of `Level`, coarse to fine.
@@ -188,32 +221,51 @@ def generate(levels, seeds, size, channels, steps=None, known=None, mask=None):
         size: lengths at the finest level, ints or an int32 tensor `(rank,)`.
         channels: number of channels.
         steps: Langevin steps a level; `None` or 0 for the model's own.
-        known: signals `(batch, *size, channels)` to recover, with `mask`.
+        known: signals `(batch, *size, channels)` to recover, with `mask`; without it those that the
+            chains of level `first` start from, averaged down to it.
         mask: `(batch, *size, 1)`, 1 where `known` is missing and is to be sampled given the rest
             (FRAME section 9.2), 0 where it is held.
+        first: number of the level that the chains start at.
+        begun: share of that level's steps, the first and warmest, that is left out.
 
     Returns:
         `(batch, *size, channels)` float32.
     """
-    return generate_levels(levels, seeds, size, channels, steps, known, mask)[-1]
+    return generate_levels(levels, seeds, size, channels, steps, known, mask, first, begun)[-1]
 
 
-def generate_levels(levels, seeds, size, channels, steps=None, known=None, mask=None):
-    """As `generate`, but the samples of every level, coarse to fine, as a list."""
+def generate_levels(
+    levels, seeds, size, channels, steps=None, known=None, mask=None, first=0, begun=0.0
+):
+    """As `generate`, but the samples of every level from `first` on, coarse to fine, as a list."""
     samples = []
-    for i, level in enumerate(levels):
-        row = noise.fold(seeds, i)
-        below = samples[-1] if samples else None
-        x = level.start(row, level.size(size), channels, below=below)
-        here = None
-        if known is not None:
+    for i, level in list(enumerate(levels))[first:]:
+        row, here = noise.fold(seeds, i), None
+        goes_on = known is not None and mask is None and i == first
+        if goes_on:
+            x = downsample_to_multiple(known, level.factor)
+        else:
+            below = samples[-1] if samples else None
+            x = level.start(row, level.size(size), channels, below=below)
+        if mask is not None:
             # A coarse sample is held only where all that it stands for is known.
             given = downsample_to_multiple(known * (1.0 - mask), level.factor)
             weight = downsample_to_multiple(1.0 - mask, level.factor)
             here = tf.cast(weight < 1.0 - 1e-6, tf.float32)
             x = here * x + (1.0 - here) * given
-        samples.append(level.langevin(x, row, steps, here, fresh=True))
+        left = begun if i == first else 0.0
+        samples.append(level.langevin(x, row, steps, here, fresh=not goes_on, begun=left))
     return samples
+
+
+def entry(levels, strength):
+    """Where chains start so that the share `strength` of `levels` is run, as (first, begun)."""
+    if not 0 < strength <= 1:
+        raise ValueError(f"Expected a strength above 0, at most 1. Received: {strength!r}")
+    # A hair more, for strengths such as 1/3.
+    left = (1 - strength) * levels + 1e-6
+    first = min(int(left), levels - 1)
+    return first, min(max(left - first - 1e-6, 0.0), 1.0)
 
 
 def downsample_to_multiple(x, factor):

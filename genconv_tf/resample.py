@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from genconv_tf.parts import by_rows, shape_of
 from genconv_tf.sizes import lengths
 
 
@@ -30,16 +31,24 @@ def upsample(x, size, torus=True):
     """
     rank = x.shape.rank - 2
     torus = (torus,) * rank if isinstance(torus, bool) else torus
-    for axis in range(rank):
-        x = _stretch(x, size[axis], axis + 1, torus[axis])
-    return x
+
+    def part(begin, end):
+        made = _stretch(x, size[0], 1, torus[0], tf.range(begin, end))
+        for axis in range(1, rank):
+            made = _stretch(made, size[axis], axis + 1, torus[axis], tf.range(size[axis]))
+        return made
+
+    batch, channels = shape_of(x)[0], x.shape[-1]
+    shape = [batch, *(size[axis] for axis in range(rank)), channels]
+    return by_rows(part, shape)
 
 
-def _stretch(x, new, axis, torus):
+def _stretch(x, new, axis, torus, which):
+    """Samples `which` of the `new` ones along an axis."""
     old = tf.shape(x)[axis]
     scale = tf.cast(old, tf.float32) / tf.cast(new, tf.float32)
     # Sample i covers [i, i + 1): its centre lies at (i + 1/2) * scale of the old samples.
-    place = (tf.range(new, dtype=tf.float32) + 0.5) * scale - 0.5
+    place = (tf.cast(which, tf.float32) + 0.5) * scale - 0.5
     left = tf.floor(place)
     fraction = place - left
     weight_shape = [-1] + [1] * (x.shape.rank - 1 - axis)

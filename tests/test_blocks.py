@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from genconv_tf import noise, rows
 from genconv_tf.blocks import score_gradient_in_blocks
+from genconv_tf.data import Preprocessing
 from genconv_tf.energy import score_gradient
 from genconv_tf.network import ScoringNetwork
+from genconv_tf.resample import upsample
 
 RNG = np.random.default_rng(0)
 STRIDED = [
@@ -47,3 +50,77 @@ def test_blocks_use_the_memory_of_a_block():
     for length in (400, 800, 1600):
         score_gradient_in_blocks(network, tf.zeros((1, length, 1)), 100)
     assert len(seen) == 4 + 8 + 16 and max(seen) < 100 + 40
+
+
+@pytest.mark.parametrize("shape", [(30,), (13, 3), (8, 5, 3), (7, 4, 1), (5, 3, 2, 2)])
+def test_a_part_of_the_noise_is_that_part_of_the_whole(shape):
+    """To the bit: published models keep their samples, however large."""
+    seeds = tf.constant([[1, 2], [-3, 2**31 - 1]])
+    whole = noise.normal(seeds, shape, iteration=5).numpy()
+    drawn = tf.function(lambda b, e: noise.normal(seeds, shape, 5, (b, e)))
+    for begin in range(shape[0]):
+        for end in {begin + 1, (begin + shape[0] + 1) // 2, shape[0]} - {begin}:
+            np.testing.assert_array_equal(drawn(begin, end), whole[:, begin:end])
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_rows_are_joined_to_the_whole(static):
+    x = tf.constant(RNG.normal(size=(2, 11, 6, 3)).astype(np.float32))
+    parts = []
+
+    def part(begin, end):
+        tf.py_function(lambda n: parts.append(int(n)), [end - begin], [])
+        return 2 * x[:, begin:end]
+
+    def made(length):
+        return rows.by_rows(part, (2, length, 6, 3), lambda: 3 * x, largest=50)
+
+    spec = tf.TensorSpec([], tf.int32)
+    result = made(11) if static else tf.function(made, input_signature=[spec])(11)
+    np.testing.assert_array_equal(result, 2 * x)
+    assert parts == [4, 4, 3]
+
+
+@pytest.fixture
+def model():
+    """Colours, an odd size and strides that divide it."""
+    from genconv_tf import GenerativeConvNet
+
+    return GenerativeConvNet(
+        [{"filters": 4, "kernel": 5}, {"filters": 4, "kernel": 3}],
+        levels=2,
+        size=24,
+        weight_scale=2.0,
+        sampler={"steps": [3, 2], "start_std": 20.0, "final_temperature": 0.1, "bounded": True},
+        preprocessing=Preprocessing(
+            mean=(120.0, 110.0, 90.0),
+            basis=((0.9, 1.0, 0.97), (0.35, -0.04, -0.29), (0.08, -0.2, 0.13)),
+        ),
+    )
+
+
+def test_a_sample_in_parts_is_the_sample(model, monkeypatch):
+    """Start, steps, noise, upsampling and decoding all in parts."""
+    whole = model.sample(2, size=(38, 27), seed=4).astype(int)
+    monkeypatch.setattr(rows, "LARGEST", 2 * 38 * 27 // 5)
+    parted = []
+    by_rows = rows.by_rows
+
+    def spy(part, *args, **kwargs):
+        return by_rows(lambda b, e: parted.append(part) or part(b, e), *args, **kwargs)
+
+    for place in ("blocks", "resample", "data.preprocessing"):
+        monkeypatch.setattr(f"genconv_tf.{place}.by_rows", spy)
+    received = model.twin().sample(2, size=(38, 27), seed=4).astype(int)
+    assert len(parted) >= 4
+    # A pixel may be rounded the other way.
+    assert np.abs(received - whole).max() <= 1 and (received != whole).mean() < 1e-3
+
+
+def test_upsampling_and_decoding_in_parts_change_no_bit(model, monkeypatch):
+    x = tf.constant(RNG.normal(0, 60, size=(2, 14, 9, 3)).astype(np.float32))
+    large = upsample(x, (29, 18))
+    media = model.preprocessing.decode(large)
+    monkeypatch.setattr(rows, "LARGEST", 100)
+    np.testing.assert_array_equal(upsample(x, (29, 18)), large)
+    np.testing.assert_array_equal(model.preprocessing.decode(large), media)

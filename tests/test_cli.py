@@ -55,6 +55,28 @@ def test_recovery_from_the_command_line(run_folder, picture, tmp_path):
     assert not np.array_equal(received[hole > 0], image[hole > 0])
 
 
+def test_variations_and_blends_from_the_command_line(run_folder, picture, tmp_path, capsys):
+    words = ["--image", str(picture), "--variation", "0.5", "--num", "2", "--seed", "5"]
+    assert main(["sample", str(run_folder), "--output", str(tmp_path / "near"), *words]) == 0
+    near = [np.asarray(Image.open(tmp_path / "near" / f"sample_5_{i}.png")) for i in range(2)]
+    image = np.asarray(Image.open(picture))
+    assert near[0].shape == image.shape and not np.array_equal(*near)
+    assert not np.array_equal(near[0], image)
+    guide = Image.new("L", (8, 8))
+    guide.paste(255, (4, 0, 8, 8))
+    guide.save(tmp_path / "guide.png")
+    model, shape = str(run_folder), ["--size", "24x32", "--num", "1"]
+    blend = ["blend", model, model, "--output", str(tmp_path / "both"), *shape]
+    assert main([*blend, "--guide", str(tmp_path / "guide.png")]) == 0
+    assert main(["sample", model, "--output", str(tmp_path / "one"), *shape]) == 0
+    one, both = (np.asarray(Image.open(tmp_path / name / "sample_0_0.png")).astype(int)
+                 for name in ("one", "both"))  # fmt: skip
+    assert np.abs(both - one).max() <= 1  # a model blended with itself
+    capsys.readouterr()
+    assert main([*blend, "--weights", "0.5"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.parametrize(("fill", "message"), [
     (0, "white pixels to sample"), (255, "black pixels, which are kept"), (128, "black and white"),
 ])  # fmt: skip
@@ -102,7 +124,12 @@ def test_help_and_list_do_not_import_tensorflow():
         ("train texture {picture} --output out --resume", "interrupted training"),
         ("sample nothing --output out", "Expected a preset folder or one of"),
         ("sample nothing --output out --num 0", "expected a whole number >= 1"),
-        ("sample nothing --output out --image {picture}", "--image and --mask together"),
+        ("sample nothing --output out --mask {picture}", "--image with --mask"),
+        ("sample nothing --output out --variation 0.5", "--image with --variation"),
+        ("sample nothing --output out --image {picture} --variation 1.5", "at most 1, not '1.5'"),
+        ("blend nothing else --output out", "Expected a preset folder or one of"),
+        ("blend nothing --output out --guide missing.png", "no such file"),
+        ("blend nothing --output out --weights 1 --guide {picture}", "not allowed with"),
         ("evaluate {picture} {picture}", "an RGB exemplar of at least 214x214"),
         ("evaluate {picture} missing.png", "no such file"),
         ("dance", "invalid choice: 'dance'"),

@@ -80,19 +80,28 @@ def parser():
     one.add_argument("--shift", type=_at_least(0), default=0, metavar="N",
                      help="of matching: pixels that a filter may move in an image")  # fmt: skip
 
-    one = commands.add_parser("sample", help="make fresh samples, or recover a hole")
+    one = commands.add_parser("sample", help="make fresh samples, vary an image, recover a hole")
     one.add_argument("model", help="a preset's name, a preset folder or a SavedModel")
-    one.add_argument("--output", required=True, metavar="DIR")
-    one.add_argument("--num", type=_at_least(1), default=4, metavar="N")
-    one.add_argument("--size", type=_size, metavar="H[xW]")
-    one.add_argument("--frames", type=_at_least(1), metavar="N", help="of a video")
-    one.add_argument("--seconds", type=_positive, metavar="S", help="of a sound")
-    one.add_argument("--seed", type=int, default=0, metavar="K")
-    one.add_argument("--steps", type=_at_least(0), default=0, metavar="N",
-                     help="Langevin steps a level, 0 for the model's own")  # fmt: skip
-    one.add_argument("--image", help="an image with a hole")
+    _add_sampling(one)
+    one.add_argument("--image", help="to start from instead of noise, or with --mask one with a "
+                     "hole")  # fmt: skip
+    one.add_argument("--variation", type=_share, metavar="V",
+                     help="of --image, in (0, 1]: the share of the model's levels that is run, "
+                          "from the finest up (default: 0.25)")  # fmt: skip
     one.add_argument("--mask", help="white where --image is to be sampled")
-    one.add_argument("--quiet", action="store_true", help="say nothing")
+
+    one = commands.add_parser("blend", help="fresh samples of several models at once")
+    one.add_argument("model", nargs="+", help="presets' names or preset folders")
+    _add_sampling(one)
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--weights", type=float, nargs="+", metavar="W",
+                       help="of each model, together 1 (default: the same for all)")  # fmt: skip
+    which.add_argument("--guide", metavar="FILE", help="an image of the regions: black for the "
+                       "first model and white for the second, or a colour for each model in the "
+                       "order in which they appear, row by row")  # fmt: skip
+    one.add_argument("--soften", type=_positive, default=4.0, metavar="P",
+                     help="pixels that the borders of --guide are softened by "
+                          "(default: 4)")  # fmt: skip
 
     one = commands.add_parser("julesz", help="samples by matching statistics, without learning")
     one.add_argument("recipe", help="of a FRAME model: a recipe's name or a TOML file")
@@ -188,6 +197,19 @@ def parser():
     return root
 
 
+def _add_sampling(one):
+    """What `sample` and `blend` have in common."""
+    one.add_argument("--output", required=True, metavar="DIR")
+    one.add_argument("--num", type=_at_least(1), default=4, metavar="N")
+    one.add_argument("--size", type=_size, metavar="H[xW]")
+    one.add_argument("--frames", type=_at_least(1), metavar="N", help="of a video")
+    one.add_argument("--seconds", type=_positive, metavar="S", help="of a sound")
+    one.add_argument("--seed", type=int, default=0, metavar="K")
+    one.add_argument("--steps", type=_at_least(0), default=0, metavar="N",
+                     help="Langevin steps a level, 0 for the model's own")  # fmt: skip
+    one.add_argument("--quiet", action="store_true", help="say nothing")
+
+
 def _add_features(one, steps):
     """What `invert` and `atlas` have in common."""
     one.add_argument("--layer", required=True, metavar="L", help="such as block3_conv1")
@@ -247,6 +269,13 @@ def _at_least(least):
         return value
 
     return number
+
+
+def _share(text):
+    value = _positive(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, at most 1, not {text!r}")
+    return value
 
 
 def _positive(text):

@@ -1,4 +1,5 @@
-"""`genconv sample`: fresh samples, or a hole recovered, from a preset or a SavedModel."""
+"""`genconv sample`: fresh samples, an image varied, or a hole recovered, from a preset or a
+SavedModel."""
 
 import dataclasses
 import pathlib
@@ -11,21 +12,31 @@ from genconv_tf.data.media import write
 from genconv_tf.data.sounds import RATE
 from genconv_tf.kinds import KINDS
 
+VARIATION = 0.25  # of four levels the finest alone
 BLACK = 32  # grey levels that JPEG may add to black, or take from white
 
 
 def run(options):
-    if (options.image is None) != (options.mask is None):
-        raise ValueError("Expected --image and --mask together. Received: one of them")
+    for name, needs in (("mask", "image"), ("variation", "image")):
+        if getattr(options, name) is not None and getattr(options, needs) is None:
+            raise ValueError(f"Expected --{needs} with --{name}. Received: none")
+    if options.mask is not None and options.variation is not None:
+        raise ValueError("Expected --mask or --variation. Received: both")
     model = load(options.model)
-    if options.image is not None:
+    if options.mask is not None:
         media = _recover(model, options)
+    elif options.image is not None:
+        media = _vary(model, options)
     else:
         size = lengths(model, options)
         media = model.sample(options.num, size, seed=options.seed, steps=options.steps)
+    write_samples(media, properties(model)["preprocessing"].get("rate"), options)
+
+
+def write_samples(media, rate, options):
+    """Write samples and a sheet of them into `options.output`."""
     folder = pathlib.Path(options.output)
     folder.mkdir(parents=True, exist_ok=True)
-    rate = properties(model)["preprocessing"].get("rate")
     for i, one in enumerate(media):
         write(folder / f"sample_{options.seed}_{i}", one, rate)
     write_image(folder / f"sheet_{options.seed}.png", sheet(media))
@@ -72,6 +83,19 @@ def lengths(model, options):
     if len(size) != rank:
         raise ValueError(f"Expected --size of {min(rank, 2)} lengths. Received: {options.size}")
     return tuple(size)
+
+
+def _vary(model, options):
+    if not hasattr(model, "vary"):
+        raise ValueError("Expected a preset for --image without --mask. Received: a SavedModel")
+    for name in ("size", "frames", "seconds"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"Expected the image's own size. Received: --{name}")
+    if model.rank != 2:
+        raise ValueError(f"Expected a model of an image for --image. Received: one of a "
+                         f"{KINDS[model.rank]}")  # fmt: skip
+    copies = np.repeat(read_image(options.image)[None], options.num, 0)
+    return model.vary(copies, options.variation or VARIATION, options.seed, options.steps)
 
 
 def _recover(model, options):

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf.data.subbands import Subbands
+from genconv_tf.parts import by_rows, shape_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,16 @@ class Preprocessing:
     def decode(self, x):
         """float32 to media of `dtype`, clipped to [low, high]."""
         if self.subbands is not None:
-            x = self.subbands.decode(x)
+            return self._to_media(self.subbands.decode(x))
+        x = tf.convert_to_tensor(x)
+        shape = [*shape_of(x)[:-1], self.media_channels(x.shape[-1])]
+        if x.shape.rank < 3 or np.ndim(self.mean) > 1:
+            return self._to_media(x)
+        return by_rows(
+            lambda begin, end: self._to_media(x[:, begin:end]), shape, dtype=tf.as_dtype(self.dtype)
+        )
+
+    def _to_media(self, x):
         if self.basis is not None:
             x = tf.tensordot(x, tf.constant(self.basis, tf.float32), 1)
         media = x * self.scale + tf.constant(self.mean, tf.float32)

@@ -1,0 +1,38 @@
+"""What may be asked of a model: refused in one line where it cannot be done."""
+
+import numpy as np
+
+from genconv_tf import sizes
+
+
+def check_sample(model, num, size, steps):
+    """`size` as one length for each axis, if `model` can make `num` samples of it."""
+    if not isinstance(num, int) or num < 1:
+        raise ValueError(f"Expected num >= 1. Received: {num!r}")
+    if not isinstance(steps, int) or steps < 0:
+        raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
+    size = sizes.lengths(size, model.rank)
+    sizes.check_size(model.least_size, size)
+    return size
+
+
+def check_mask(media, mask):
+    """Raise a `ValueError` if `mask` `(batch, *size)` does not say what is missing of `media`."""
+    if np.shape(media)[:-1] != np.shape(mask):
+        raise ValueError(f"Expected a mask of {np.shape(media)[:-1]}. "
+                         f"Received: {np.shape(mask)}")  # fmt: skip
+    if not set(np.unique(mask)) <= {0, 1}:
+        raise ValueError(f"Expected a mask of 0 and 1. Received: {np.unique(mask)[:5]}")
+
+
+def check_media(model, media):
+    """Raise a `ValueError` if chains of `model` cannot start from `media`, `(batch, *size,
+    channels)`."""
+    size, channels = np.shape(media)[1:-1], model.preprocessing.media_channels(model.channels)
+    if np.ndim(media) != model.rank + 2 or np.shape(media)[-1] != channels:
+        raise ValueError(f"Expected media of (batch, {model.rank} lengths, {channels}). "
+                         f"Received: {np.shape(media)}")  # fmt: skip
+    sizes.check_size(model.least_size, size)
+    if any(n % model.preprocessing.hop for n in size):
+        raise ValueError(f"Expected whole frames of {model.preprocessing.hop} samples. "
+                         f"Received: {size}")  # fmt: skip

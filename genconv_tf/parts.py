@@ -1,0 +1,61 @@
+"""Large canvases made a few rows at a time: the memory is that of the rows, the result the same."""
+
+import math
+
+import tensorflow as tf
+
+# Entries of the spatial axes, times the batch, above which a canvas is made in parts: four layers
+# of 64 responses to 2**18 pixels are a quarter of a gigabyte in float32.
+LARGEST = 2**18
+
+
+def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None):
+    """A signal made in one piece, or in rows of its first spatial axis where it is large.
+
+    Args:
+        part: callable, `(begin, end) ->` the rows from `begin` to `end`,
+            `(batch, end - begin, ..., channels)` of `dtype`. The last part may be shorter.
+        shape: of the result, `(batch, *spatial, channels)`: numbers, or scalar tensors where the
+            graph does not know them.
+        whole: callable, `() ->` the same of all rows at once, taken where the signal is no larger
+            than `largest` or its rows are no multiple of `unit`; by default one part.
+        unit: rows that are not parted.
+        largest: entries of batch and spatial axes that one part may have, `LARGEST` by default.
+    """
+    largest = largest or LARGEST
+    shape = [n if tf.is_tensor(n) else int(n) for n in shape]
+    known = not any(tf.is_tensor(n) for n in shape)
+    if known and (math.prod(shape[:-1]) <= largest or shape[1] % unit):
+        return whole() if whole else part(0, shape[1])
+    length = tf.convert_to_tensor(shape[1])
+    count = -(-tf.reduce_prod(tf.stack(shape[:-1])) // largest)
+    rows = -(-length // (count * unit)) * unit
+    static = tf.TensorShape([None if tf.is_tensor(n) else n for n in shape])
+
+    def parts():
+        made = tf.TensorArray(dtype, -(-length // rows), infer_shape=False,
+                              element_shape=[None, static[0], *static[2:]])  # fmt: skip
+
+        def write(i, made):
+            rank = static.rank
+            one = part(i * rows, tf.minimum((i + 1) * rows, length))
+            return i + 1, made.write(i, tf.transpose(one, [1, 0, *range(2, rank)]))
+
+        # One after the other: in parallel they would need the memory that they are to save.
+        _, made = tf.while_loop(
+            lambda i, _: i * rows < length,
+            write,
+            (0, made),
+            parallel_iterations=1,
+        )
+        return tf.transpose(made.concat(), [1, 0, *range(2, static.rank)])
+
+    # Either is a graph of its own, for nothing where one part is as good as the whole.
+    several = (count > 1) & (length % unit == 0)
+    return tf.ensure_shape(tf.cond(several, parts, whole) if whole else parts(), static)
+
+
+def shape_of(x):
+    """The shape of `x`: an int where the graph knows it, else a scalar tensor."""
+    dynamic = tf.shape(x)
+    return [dynamic[i] if n is None else n for i, n in enumerate(x.shape)]
