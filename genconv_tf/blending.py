@@ -15,6 +15,7 @@ import tensorflow as tf
 from genconv_tf import checks, guides, noise, pyramid, sizes
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.langevin import run
+from genconv_tf.rows import each_row
 
 
 def blend(models, weights=None, guide=None, num=1, size=None, seed=0, steps=0, soften=4.0):
@@ -70,7 +71,10 @@ def sampler_of(models):
             )
             for levels in zip(*(model.levels for model in models))
         ]
-        return space.decode(pyramid.generate(levels, seeds, size, channels, steps))
+        return each_row(
+            lambda seeds: space.decode(pyramid.generate(levels, seeds, size, channels, steps)),
+            seeds,
+        )
 
     return sample
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf import noise, rows
+from genconv_tf import noise, parts
 from genconv_tf.blocks import score_gradient_in_blocks
 from genconv_tf.data import Preprocessing
 from genconv_tf.energy import score_gradient
@@ -66,19 +66,19 @@ def test_a_part_of_the_noise_is_that_part_of_the_whole(shape):
 @pytest.mark.parametrize("static", [True, False])
 def test_rows_are_joined_to_the_whole(static):
     x = tf.constant(RNG.normal(size=(2, 11, 6, 3)).astype(np.float32))
-    parts = []
+    lengths = []
 
     def part(begin, end):
-        tf.py_function(lambda n: parts.append(int(n)), [end - begin], [])
+        tf.py_function(lambda n: lengths.append(int(n)), [end - begin], [])
         return 2 * x[:, begin:end]
 
     def made(length):
-        return rows.by_rows(part, (2, length, 6, 3), lambda: 3 * x, largest=50)
+        return parts.by_rows(part, (2, length, 6, 3), lambda: 3 * x, largest=50)
 
     spec = tf.TensorSpec([], tf.int32)
     result = made(11) if static else tf.function(made, input_signature=[spec])(11)
     np.testing.assert_array_equal(result, 2 * x)
-    assert parts == [4, 4, 3]
+    assert lengths == [4, 4, 3]
 
 
 @pytest.fixture
@@ -102,9 +102,9 @@ def model():
 def test_a_sample_in_parts_is_the_sample(model, monkeypatch):
     """Start, steps, noise, upsampling and decoding all in parts."""
     whole = model.sample(2, size=(38, 27), seed=4).astype(int)
-    monkeypatch.setattr(rows, "LARGEST", 2 * 38 * 27 // 5)
+    monkeypatch.setattr(parts, "LARGEST", 2 * 38 * 27 // 5)
     parted = []
-    by_rows = rows.by_rows
+    by_rows = parts.by_rows
 
     def spy(part, *args, **kwargs):
         return by_rows(lambda b, e: parted.append(part) or part(b, e), *args, **kwargs)
@@ -121,6 +121,6 @@ def test_upsampling_and_decoding_in_parts_change_no_bit(model, monkeypatch):
     x = tf.constant(RNG.normal(0, 60, size=(2, 14, 9, 3)).astype(np.float32))
     large = upsample(x, (29, 18))
     media = model.preprocessing.decode(large)
-    monkeypatch.setattr(rows, "LARGEST", 100)
+    monkeypatch.setattr(parts, "LARGEST", 100)
     np.testing.assert_array_equal(upsample(x, (29, 18)), large)
     np.testing.assert_array_equal(model.preprocessing.decode(large), media)
