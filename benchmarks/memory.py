@@ -7,6 +7,7 @@ import argparse
 import resource
 import subprocess
 import sys
+import tempfile
 
 
 def training(recipe="texture-paper", updates=2):
@@ -36,6 +37,32 @@ def sampling(preset="texture-gravel", size=2048):
     _sample(preset, (size, size))
 
 
+def canvas(model="texture-brick", size=8192):
+    """The whole command, from the model's name to a PNG file: one step a level of 8192x8192."""
+    from genconv_tf.cli.main import main
+
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["--num", "1", "--size", str(size), "--steps", "1", "--output", folder, "--quiet"]
+        if main(["sample", str(model), *words]):
+            raise RuntimeError("the command failed")
+
+
+def colour_canvas(size=8192, **changes):
+    """The same in three channels: the recipe `texture`, before it has learned a generated one."""
+    from genconv_tf import GenerativeConvNet, data
+
+    images = data.images("generated:terrazzo", size=256, colours="principal")
+    with tempfile.TemporaryDirectory() as folder:
+        GenerativeConvNet.from_recipe("texture", images, **changes).save_to_preset(folder)
+        canvas(folder, size)
+
+
+def light_canvas():
+    """As colour-canvas with hardly any filters: what the canvas itself takes, in minutes."""
+    layers = [{"filters": 2, "kernel": 5}, {"filters": 2, "kernel": 3}]
+    colour_canvas(**{"model.layers": layers})
+
+
 def long_sound(preset="sound-rain", seconds=600):
     """Ten minutes of rain."""
     _sample(preset, (seconds * 11025,))
@@ -53,7 +80,8 @@ def _sample(preset, size):
 
 
 TASKS = {"training": training, "video": video, "sampling": sampling, "long-sound": long_sound,
-         "long-video": long_video}  # fmt: skip
+         "long-video": long_video, "canvas": canvas, "colour-canvas": colour_canvas,
+         "light-canvas": light_canvas}  # fmt: skip
 
 
 def main():

@@ -279,7 +279,7 @@ class GenerativeConvNet(keras.Model):
         mask = tf.constant(mask, tf.float32)
         return self.recover_media(tf.constant(media), mask, seeds, tf.constant(steps)).numpy()
 
-    def vary(self, media, strength=0.25, seed=0, steps=0):
+    def vary(self, media, strength=0.6, seed=0, steps=0):
         """Sample near media: chains start from them, at a level in the middle, instead of noise.
 
         Args:

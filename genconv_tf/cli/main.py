@@ -87,7 +87,7 @@ def parser():
                      "hole")  # fmt: skip
     one.add_argument("--variation", type=_share, metavar="V",
                      help="of --image, in (0, 1]: the share of the model's levels that is run, "
-                          "from the finest up (default: 0.25)")  # fmt: skip
+                          "from the finest up (default: 0.6)")  # fmt: skip
     one.add_argument("--mask", help="white where --image is to be sampled")
 
     one = commands.add_parser("blend", help="fresh samples of several models at once")

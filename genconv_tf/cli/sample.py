@@ -12,7 +12,6 @@ from genconv_tf.data.media import write
 from genconv_tf.data.sounds import RATE
 from genconv_tf.kinds import KINDS
 
-VARIATION = 0.25  # of four levels the finest alone
 BLACK = 32  # grey levels that JPEG may add to black, or take from white
 
 
@@ -95,7 +94,8 @@ def _vary(model, options):
         raise ValueError(f"Expected a model of an image for --image. Received: one of a "
                          f"{KINDS[model.rank]}")  # fmt: skip
     copies = np.repeat(read_image(options.image)[None], options.num, 0)
-    return model.vary(copies, options.variation or VARIATION, options.seed, options.steps)
+    how = {} if options.variation is None else {"strength": options.variation}
+    return model.vary(copies, seed=options.seed, steps=options.steps, **how)
 
 
 def _recover(model, options):
