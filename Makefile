@@ -11,7 +11,7 @@ demo: $(VENV)/demo
 test: $(VENV)/dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/pytest
+	$(RUN)/pytest -n 2 --dist loadfile
 
 # The documentation site and, in site/gallery, the gallery: python -m http.server --directory site
 docs: $(VENV)/docs
