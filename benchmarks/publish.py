@@ -2,7 +2,8 @@
 
     python benchmarks/publish.py [sound-rain ...] --runs DIR [--photographs DIR] [--vgg FILE]
 
-The photograph of `texture-pool` is looked for in DIR, since no package carries it. For each:
+The photograph of `texture-pool` is looked for in DIR, since no package carries it, and the filters
+of `frame-...` in the folder that GENCONV_HOME names. For each:
 `genconv train`, a SavedModel, figures of fresh samples from it, and the preset with its card under
 `saved_models/`. Then the index of checksums, and the picture of the README. An interrupted training
 goes on where it stopped. With `--cards` nothing is learned: all cards are rendered anew from the
@@ -27,12 +28,21 @@ from genconv_tf.data.images import images
 from genconv_tf.data.sounds import sounds
 from genconv_tf.data.videos import videos
 from genconv_tf.export import ExportedModel
+from genconv_tf.metadata import given_filters
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "saved_models"
 SIZE = 256  # of the textures
 SHOWN = ("pool", "pebbles", "brick")  # of the textures, in the picture of the README
 MOST = 5e6  # bytes of a SavedModel that is published beside its preset
+CARRIED = {
+    name: f"skimage.data.{name}, from {source}, scaled to 256x256"
+    for name, source in (
+        ("brick", "Bricks25 of CC0Textures"),
+        ("grass", "Grass 01 by linolafett on DeviantArt"),
+        ("gravel", "Gravel04 of CC0Textures"),
+    )
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +59,19 @@ def _texture(name, source, licence="CC0-1.0"):
     return Origin("texture", source, f"{name}: fresh seamless samples of any size.", licence)
 
 
-def _carried(name, source):
-    return _texture(name.capitalize(), f"skimage.data.{name}, from {source}, scaled to 256x256")
+def _carried(name):
+    return _texture(name.capitalize(), CARRIED[name])
+
+
+def _given(name):
+    summary = f"{name.capitalize()} from one weight for each VGG filter: stationary deep FRAME."
+    return Origin("frame-texture", CARRIED[name], summary)
 
 
 ORIGINS = {
-    "texture-brick": _carried("brick", "Bricks25 of CC0Textures"),
-    "texture-grass": _carried("grass", "Grass 01 by linolafett on DeviantArt"),
-    "texture-gravel": _carried("gravel", "Gravel04 of CC0Textures"),
+    "texture-brick": _carried("brick"),
+    "texture-grass": _carried("grass"),
+    "texture-gravel": _carried("gravel"),
     "texture-galaxies": _texture(
         "Galaxies", "the middle 256x256 of skimage.data.hubble_deep_field, by NASA", "public domain"
     ),
@@ -66,6 +81,7 @@ ORIGINS = {
         "Unsplash",
     ),
     "texture-camouflage": _texture("Camouflage", "generated:camouflage"),
+    "texture-coral": _texture("Brain coral", "generated:coral"),
     "texture-dunes": _texture("Ripples of sand", "generated:dunes"),
     "texture-leaves": _texture("Fallen leaves", "generated:leaves"),
     "texture-marble": _texture("Marble", "generated:marble"),
@@ -73,6 +89,9 @@ ORIGINS = {
     "texture-scales": _texture("Scales of a fish", "generated:scales"),
     "texture-terrazzo": _texture("Terrazzo", "generated:terrazzo"),
     "texture-weave": _texture("Wicker", "generated:weave"),
+    "frame-brick": _given("brick"),
+    "frame-grass": _given("grass"),
+    "frame-gravel": _given("gravel"),
     "sound-crackle": Origin(
         "sound", "generated:crackle", "A crackling fire that goes on for ever."
     ),
@@ -91,7 +110,7 @@ def publish(name, runs, photographs, vgg, changes):
     source = origin.source if generated else photograph(name, runs, photographs)
     if not (run / "preset").is_dir():
         resume = ["--resume"] if (run / "run.json").is_file() else []
-        size = ["--size", SIZE] if name.startswith("texture-") else []
+        size = ["--size", SIZE] if origin.recipe in ("texture", "frame-texture") else []
         genconv("train", origin.recipe, source, "--output", run, *size, *extra, *resume)
     model = presets.halved(GenerativeConvNet.from_preset(run))
     exported = runs / "saved_models" / name / "1"
@@ -110,7 +129,9 @@ def publish(name, runs, photographs, vgg, changes):
     folder = PUBLISHED / name
     media = {"exemplar": exemplar, "samples": samples}
     model.save_to_preset(folder, replace=True, half=True, **media, **facts)
-    if sum(path.stat().st_size for path in exported.rglob("*") if path.is_file()) < MOST:
+    size = sum(path.stat().st_size for path in exported.rglob("*") if path.is_file())
+    # A SavedModel would hold the filters as well, which a FRAME preset only names.
+    if size < MOST and not given_filters(model.get_config()["bank"]):
         model.export(folder / "1", **facts)
     print(
         name, {key: round(value.get("ratio", value["value"]), 2) for key, value in figures.items()}
@@ -119,7 +140,7 @@ def publish(name, runs, photographs, vgg, changes):
 
 def photograph(name, runs, photographs):
     """The exemplar of a texture as a file of 256x256."""
-    path, name = runs / f"{name}.png", name.removeprefix("texture-")
+    path, name = runs / f"{name}.png", name.partition("-")[2]
     if name == "pool":
         large = Image.open(photographs / "1.jpg")
     elif name == "galaxies":

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf import linear_filters
-from genconv_tf.home import HOME, home
+from genconv_tf.home import HOME, home, own_file
 from genconv_tf.layers import Layer
 
 # Weights that this process has read already, by their hash: a copy of a model needs no file.
@@ -198,13 +198,11 @@ def _layer(one):
 
 def _find(path):
     """A file of weights: as it is named, or of that name in the user's own folder."""
-    if path == "keras" or pathlib.Path(path).is_file():
-        return path
-    own = home() / pathlib.Path(path).name
-    if not own.is_file():
+    found = path if path == "keras" else own_file(path)
+    if found is None:
         raise ValueError(f"Expected the file of filters {path}, or one of its name in {home()}, "
                          f"which {HOME} can set. Received: neither")  # fmt: skip
-    return str(own)
+    return found
 
 
 def _digest(arrays):

@@ -107,17 +107,22 @@ class BlendedLevel:
         started = [level.start(seeds, size, self._most) for level in self.levels]
         return self._mean(s[..., : c.channels] for s, c in zip(started, self.coordinates))
 
-    def langevin(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0):
+    def count(self, steps=None, fresh=False):
+        """As of `Level`: the most of any model."""
+        counts = [tf.convert_to_tensor(level.count(steps, fresh)) for level in self.levels]
+        return tf.reduce_max(tf.stack(counts))
+
+    def langevin(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0, until=None):
         """As of `Level`. Each model moves the chains in its own coordinates, with its own step
         size, temperature and bounds; of the noise of the most channels it takes the first."""
-        counts = [tf.convert_to_tensor(level.count(steps, fresh)) for level in self.levels]
-        steps = tf.reduce_max(tf.stack(counts))
+        steps = self.count(steps, fresh)
         movers = [level.mover(seeds, steps, self._most) for level in self.levels]
 
         def move(t, x):
             return self._mean(m(t, c.into(x)) for m, c in zip(movers, self.coordinates))
 
-        return run(move, x, steps, mask, pyramid.first_step(steps, begun))
+        begin, end = pyramid.first_step(steps, begun), pyramid.last_step(steps, until)
+        return run(move, x, end, mask, begin)
 
     @property
     def _most(self):

@@ -8,6 +8,7 @@ from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import picture, write_moving
 from genconv_tf.integrity import CONFIG, WEIGHTS
 from genconv_tf.kinds import KINDS
+from genconv_tf.metadata import given_filters
 
 EXEMPLAR, SAMPLES = "exemplar.png", "samples.png"
 FACTS = ("summary", "source", "licence", "recipe", "command", "figures")  # of where it comes from
@@ -27,6 +28,7 @@ LINKS = {"public-domain": "https://creativecommons.org/publicdomain/mark/1.0/",
 def metadata(model, name, facts, hashes):
     """The machine-readable part of a card."""
     config = model.get_config()
+    given = given_filters(config["bank"])
     return {
         "name": name,
         "rank": model.rank,
@@ -36,6 +38,7 @@ def metadata(model, name, facts, hashes):
         "least_size": model.least_size,
         "levels": len(model.levels),
         "weights": model.count_params(),
+        **({"filters": given} if given else {}),
         "preprocessing": config["preprocessing"],
         "reference": config["reference"],
         "sampler": config["sampler"],
@@ -100,6 +103,8 @@ def render(meta):
     lines += [f"- sampling: {_settings(meta['sampler'])}"]
     lines += [f"- size: {_shown(meta['size'])}, at least {_shown(meta['least_size'])}"]
     lines += [f"- weights: {meta['weights']}, of {meta['levels']} levels"]
+    if meta.get("filters"):
+        lines += [f"- filters, not among these files: {_settings(meta['filters'])}"]
     lines += [f"- receptive field of the finest level: {_shown(meta['receptive_field'])}"]
     if weights in hashes:
         lines += [f"- SHA-256 of {weights}: `{hashes[weights]}`"]

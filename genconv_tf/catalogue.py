@@ -9,6 +9,7 @@ from genconv_tf import home, remote
 from genconv_tf.guess import did_you_mean
 from genconv_tf.integrity import CONFIG, METADATA, within
 from genconv_tf.kinds import KINDS
+from genconv_tf.metadata import needs
 from genconv_tf.resources import resource
 
 # What a preset on a server may be called, so that it is a folder's name everywhere.
@@ -24,7 +25,8 @@ def list_presets(pattern="*", remote=False):
 
     Returns:
         dict by name, of dicts: `name`; `kind`, "image", "sound" or "video"; `summary`; `licence`;
-        `recipe`; `size`, lengths of the medium that it was learned from, in pixels, samples or
+        `recipe`; `needs`, a file of filters that is neither here nor in the user's own folder;
+        `size`, lengths of the medium that it was learned from, in pixels, samples or
         (frames, pixels, pixels); `weights`, how many numbers; `bytes` of its files, `None` where a
         server does not say; `where`, "shipped", "cached" or "remote", which `from_preset` would
         download. `None` stands for what its metadata does not say.
@@ -70,8 +72,8 @@ def _row(name, where, meta, size):
     rank = meta.get("rank")
     texts = {key: _plain(meta.get(key)) for key in ("summary", "licence", "recipe")}
     return {"name": name, "kind": KINDS.get(rank) if isinstance(rank, int) else None, **texts,
-            "size": meta.get("size"), "weights": meta.get("weights"), "bytes": size,
-            "where": where}  # fmt: skip
+            "needs": _plain(needs(meta)), "size": meta.get("size"),
+            "weights": meta.get("weights"), "bytes": size, "where": where}  # fmt: skip
 
 
 def _plain(text):

@@ -1,6 +1,7 @@
 """What may be asked of a model: refused in one line where it cannot be done."""
 
 import numpy as np
+import tensorflow as tf
 
 from genconv_tf import sizes
 
@@ -14,6 +15,15 @@ def check_sample(model, num, size, steps):
     size = sizes.lengths(size, model.rank)
     sizes.check_size(model.least_size, size)
     return size
+
+
+def check_until(until):
+    """The number of steps after which chains are shown, as a tensor; `None` for the end."""
+    if until is None:
+        return None
+    if not isinstance(until, int) or until < 0:
+        raise ValueError(f"Expected until >= 0. Received: {until!r}")
+    return tf.constant(until)
 
 
 def check_mask(media, mask):

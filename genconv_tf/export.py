@@ -16,8 +16,8 @@ def export(model, folder, replace=False, precision="float32", **facts):
     """Write `model` as a SavedModel for TensorFlow or TensorFlow Serving.
 
     Signatures, with named inputs and dict outputs: `serving_default` (= `score`), `sample`,
-    `continue`, `recover` and `reconstruct`. Row i of a batch depends on seed i alone. The folder
-    is a version of TensorFlow Serving's layout, `NAME/1`.
+    `watch`, `continue`, `recover` and `reconstruct`. Row i of a batch depends on seed i alone. The
+    folder is a version of TensorFlow Serving's layout, `NAME/1`.
 
     Args:
         folder: a new or empty folder, unless `replace`.
@@ -71,9 +71,9 @@ class ExportedModel:
             raise ValueError(f"Expected a whole SavedModel of genconv. Received: {folder} "
                              f"({line})") from None  # fmt: skip
 
-    def sample(self, num=1, size=None, seed=0, steps=0):
+    def sample(self, num=1, size=None, seed=0, steps=0, until=None):
         """As `GenerativeConvNet.sample`, and with the same result."""
-        from genconv_tf import noise
+        from genconv_tf import checks, noise
 
         rank = self.metadata["rank"]
         size = self.metadata["size"] if size is None else size
@@ -81,10 +81,14 @@ class ExportedModel:
         if any(n < m for n, m in zip(size, self.metadata["least_size"])):
             least = tuple(self.metadata["least_size"])
             raise ValueError(f"Expected a size of at least {least}. Received: {size}")
-        result = self._sample(
-            seed=noise.row_seeds(seed, num), size=tf.constant(size), steps=tf.constant(steps)
-        )
-        return result["media"].numpy()
+        inputs = {"seed": noise.row_seeds(seed, num), "size": tf.constant(size),
+                  "steps": tf.constant(steps)}  # fmt: skip
+        if until is None:
+            return self._sample(**inputs)["media"].numpy()
+        if "watch" not in self.signatures:
+            raise ValueError("Expected a SavedModel that can be watched. Received: an older one")
+        watched = self.signatures["watch"](**inputs, until=checks.check_until(until))
+        return watched["media"].numpy()
 
     def recover(self, media, mask, seed=0, steps=0):
         """As `GenerativeConvNet.recover`."""
@@ -111,6 +115,7 @@ def _endpoints(model):
     seed = tf.TensorSpec([None, 2], tf.int32, "seed")
     size = tf.TensorSpec([model.rank], tf.int32, "size")
     steps = tf.TensorSpec([], tf.int32, "steps")
+    until = tf.TensorSpec([], tf.int32, "until")
 
     finest = model.finest.network.least_size()
 
@@ -121,6 +126,10 @@ def _endpoints(model):
     def sample(seed, size, steps):
         _check_size(size, model.least_size)
         return {"media": model.sample_media(seed, size, steps)}
+
+    def watch(seed, size, steps, until):
+        _check_size(size, model.least_size)
+        return {"media": model.sample_media(seed, size, steps, until)}
 
     def go_on(x, seed, steps):
         _check_size(tf.shape(x)[1:-1], finest)
@@ -140,6 +149,7 @@ def _endpoints(model):
     return [
         ("score", score, [x]),
         ("sample", sample, [seed, size, steps]),
+        ("watch", watch, [seed, size, steps, until]),
         ("continue", go_on, [x, seed, steps]),
         ("recover", recover, [media, mask, seed, steps]),
         ("reconstruct", reconstruct, [x]),

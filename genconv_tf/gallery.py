@@ -7,6 +7,7 @@ import string
 
 from genconv_tf import files
 from genconv_tf.kinds import KINDS
+from genconv_tf.metadata import fresh_steps
 
 PAGE = pathlib.Path(__file__).parent / "page"
 FIGURES = 5  # of a card
@@ -64,7 +65,8 @@ def write(folder, presets):
 def _option(name, meta):
     """One model of the sampler, with what its form needs to know."""
     size, rate = "x".join(map(str, meta["size"])), meta["preprocessing"].get("rate") or 0
-    data = f'data-rank="{meta["rank"]}" data-size="{size}" data-rate="{rate}"'
+    steps = " ".join(map(str, fresh_steps(meta)))
+    data = f'data-rank="{meta["rank"]}" data-size="{size}" data-rate="{rate}" data-steps="{steps}"'
     return f'<option value="{html.escape(name)}" {data}>{html.escape(name)}</option>'
 
 

@@ -12,6 +12,14 @@ def home():
     return pathlib.Path(os.path.expanduser(os.environ.get(HOME) or "~/.genconv"))
 
 
+def own_file(path):
+    """A file as it is named, or of its name in the user's own folder; `None` if there is none."""
+    for found in (pathlib.Path(path), home() / pathlib.Path(path).name):
+        if found.is_file():
+            return str(found)
+    return None
+
+
 def downloaded():
     """The cache, a folder for each preset that was downloaded."""
     return home() / "presets"

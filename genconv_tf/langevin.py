@@ -71,8 +71,8 @@ def mover(sweep, seeds, steps, step_size, temperature, bounds=None, channels=Non
     return move
 
 
-def run(move, x, steps, mask=None, begin=0):
-    """The chains `x` after the steps from `begin` to `steps` of a `mover`; `mask` as of
+def run(move, x, end, mask=None, begin=0):
+    """The chains `x` after the steps from `begin` to `end` of a `mover`; `mask` as of
     `langevin`."""
     start = x
 
@@ -82,7 +82,7 @@ def run(move, x, steps, mask=None, begin=0):
             moved = start + mask * (moved - start)
         return t + 1, tf.ensure_shape(moved, x.shape)
 
-    return tf.while_loop(lambda t, _: t < steps, body, (begin, x))[1]
+    return tf.while_loop(lambda t, _: t < end, body, (begin, x))[1]
 
 
 def schedule(value, steps):

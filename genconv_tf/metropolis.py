@@ -13,7 +13,7 @@ from genconv_tf.langevin import schedule
 
 
 def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1.0, mask=None,
-                      bounds=None, begin=0):  # fmt: skip
+                      bounds=None, begin=0, end=None):  # fmt: skip
     """Run the chains `x` for a number of adjusted Langevin steps.
 
     Args:
@@ -24,7 +24,8 @@ def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1
         step_size, temperature, mask: as of `langevin`; the density is p^(1/T), given what is held.
         bounds: (least, largest), broadcastable to `x`: a proposal outside this box is not taken,
             which restricts the reference distribution to it.
-        begin: number of the first step, of `steps` in all.
+        begin, end: numbers of the first step and of the one that the chains stop before, of `steps`
+            in all.
 
     Returns:
         (x, acceptance): the chains after the last step, and which share of their steps each took,
@@ -40,12 +41,17 @@ def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1
     def body(t, x, known, accepted):
         z, u = noise.normal(seeds, shape, iteration=t), noise.uniform(uniforms, [], iteration=t)
         how = (step_size(t), temperature(t), mask, bounds)
-        moved, known, take = adjusted_step(evaluate, lambda _, known: known, x, known, z, u, *how)
-        return t + 1, tf.ensure_shape(moved, x.shape), known, accepted + take
+        moved, new, take = adjusted_step(evaluate, lambda _, known: known, x, known, z, u, *how)
+        state = tf.nest.map_structure(
+            lambda new, old: tf.ensure_shape(new, old.shape),
+            (moved, new, accepted + take), (x, known, accepted),
+        )  # fmt: skip
+        return t + 1, *state
 
+    end = steps if end is None else end
     state = (begin, x, evaluate(x), tf.zeros(tf.shape(x)[:1]))
-    _, x, _, accepted = tf.while_loop(lambda t, *_: t < steps, body, state)
-    return x, accepted / tf.cast(steps - begin, tf.float32)
+    _, x, _, accepted = tf.while_loop(lambda t, *_: t < end, body, state)
+    return x, accepted / tf.cast(tf.maximum(end - begin, 1), tf.float32)
 
 
 def value_and_gradient(f, x):

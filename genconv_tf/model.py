@@ -244,7 +244,7 @@ class GenerativeConvNet(keras.Model):
 
     # -- sampling ----------------------------------------------------------------------------
 
-    def sample(self, num=1, size=None, seed=0, steps=0):
+    def sample(self, num=1, size=None, seed=0, steps=0, until=None):
         """Sample afresh, from noise.
 
         Args:
@@ -254,13 +254,15 @@ class GenerativeConvNet(keras.Model):
                 frames, and the strides of the layers over them, whole.
             seed: int. Sample i is the same whatever `num` is.
             steps: Langevin steps a level, 0 for the model's own.
+            until: how many of all these steps are taken, the coarse levels first, before the chains
+                are shown where they are; `None` for all.
 
         Returns:
             NumPy array of media, for images `(num, height, width, 3)` uint8.
         """
         size = checks.check_sample(self, num, self.media_size if size is None else size, steps)
-        seeds = noise.row_seeds(seed, num)
-        return self.sample_media(seeds, tf.constant(size), tf.constant(steps)).numpy()
+        seeds, until = noise.row_seeds(seed, num), checks.check_until(until)
+        return self.sample_media(seeds, tf.constant(size), tf.constant(steps), until).numpy()
 
     def recover(self, media, mask, seed=0, steps=0):
         """Sample the masked part of media given the rest.
@@ -298,12 +300,13 @@ class GenerativeConvNet(keras.Model):
         return self.vary_media(media, seeds, tf.constant(steps), tf.constant(begun), first).numpy()
 
     @tf.function(reduce_retracing=True)
-    def sample_media(self, seeds, size, steps):
-        """Fresh media from `seeds` (batch, 2), `size` (rank,) and `steps` (): all int32 tensors."""
+    def sample_media(self, seeds, size, steps, until=None):
+        """Fresh media from `seeds` (batch, 2), `size` (rank,), `steps` () and `until` (): all int32
+        tensors."""
         size = self._positions(size)
 
         def sample(seeds):
-            x = pyramid.generate(self.levels, seeds, size, self.channels, steps)
+            x = pyramid.generate(self.levels, seeds, size, self.channels, steps, until=until)
             return self.preprocessing.decode(x)
 
         return each_row(sample, seeds)

@@ -132,19 +132,20 @@ class Level:
             return tf.zeros([tf.shape(seeds)[0], *shape])
         return self.sampler.start_std * noise.normal(seeds, shape, iteration=-1)
 
-    def langevin(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0):
+    def langevin(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0, until=None):
         """Run the chains `x`; `steps` of `None` or 0 are the level's own, of a `fresh` sample or of
-        a chain that goes on. `begun`: which share of them, the first, is left out."""
-        return self.advance(x, seeds, steps, mask, fresh, begun)[0]
+        a chain that goes on. `begun`: which share of them, the first, is left out. `until`: how
+        many are taken before the chains stop, `None` for all."""
+        return self.advance(x, seeds, steps, mask, fresh, begun, until)[0]
 
-    def advance(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0):
+    def advance(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0, until=None):
         """As `langevin`: the chains, and which share of their steps each took, `(batch,)`."""
         steps = self.count(steps, fresh)
-        begin = first_step(steps, begun)
+        begin, end = first_step(steps, begun), last_step(steps, until)
         if self.sampler.adjusted:
-            how = (*self.schedules, mask, self.box, begin)
+            how = (*self.schedules, mask, self.box, begin, end)
             return adjusted_langevin(self.log_density, x, seeds, steps, *how)
-        moved = run(self.mover(seeds, steps), x, steps, mask, begin)
+        moved = run(self.mover(seeds, steps), x, end, mask, begin)
         return moved, tf.ones(tf.shape(x)[:1])
 
     def mover(self, seeds, steps, channels=None):
@@ -180,6 +181,12 @@ def first_step(steps, begun):
     return tf.minimum(left, steps - 1)
 
 
+def last_step(steps, until):
+    """Number of the step that chains of `steps` stop before, those of an `until` of `None` at the
+    end."""
+    return steps if until is None else tf.clip_by_value(until, 0, steps)
+
+
 def make_levels(count, factor, network, seed, reference, sampler, bounds):
     """The levels of a pyramid, coarse to fine: a tuple of `Level`.
 
@@ -212,7 +219,8 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds):
     )
 
 
-def generate(levels, seeds, size, channels, steps=None, known=None, mask=None, first=0, begun=0.0):
+def generate(levels, seeds, size, channels, steps=None, known=None, mask=None, first=0, begun=0.0,
+             until=None):  # fmt: skip
     """Sample from noise at the coarsest level, or from signals at any, to the finest.
 
     Args:
@@ -227,16 +235,18 @@ def generate(levels, seeds, size, channels, steps=None, known=None, mask=None, f
             (FRAME section 9.2), 0 where it is held.
         first: number of the level that the chains start at.
         begun: share of that level's steps, the first and warmest, that is left out.
+        until: how many steps are taken in all, the coarse levels first, before the chains stop
+            where they are; `None` for all.
 
     Returns:
         `(batch, *size, channels)` float32.
     """
-    return generate_levels(levels, seeds, size, channels, steps, known, mask, first, begun)[-1]
+    how = (steps, known, mask, first, begun, until)
+    return generate_levels(levels, seeds, size, channels, *how)[-1]
 
 
-def generate_levels(
-    levels, seeds, size, channels, steps=None, known=None, mask=None, first=0, begun=0.0
-):
+def generate_levels(levels, seeds, size, channels, steps=None, known=None, mask=None, first=0,
+                    begun=0.0, until=None):  # fmt: skip
     """As `generate`, but the samples of every level from `first` on, coarse to fine, as a list."""
     samples = []
     for i, level in list(enumerate(levels))[first:]:
@@ -254,7 +264,8 @@ def generate_levels(
             here = tf.cast(weight < 1.0 - 1e-6, tf.float32)
             x = here * x + (1.0 - here) * given
         left = begun if i == first else 0.0
-        samples.append(level.langevin(x, row, steps, here, fresh=not goes_on, begun=left))
+        samples.append(level.langevin(x, row, steps, here, not goes_on, left, until))
+        until = None if until is None else until - level.count(steps, not goes_on)
     return samples
 
 

@@ -1,6 +1,7 @@
 """FRAME models: given filters below learned layers."""
 
 import json
+import pathlib
 import shutil
 
 import keras
@@ -241,3 +242,31 @@ def test_a_network_that_is_no_chain_is_refused(tmp_path):
 def test_linear_filters_that_cannot_be_made_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         linear_filters.layers(**settings)
+
+
+def test_a_preset_says_which_filters_it_needs(saved, tmp_path, monkeypatch, capsys):
+    """They are looked for before anything is served, and named where presets are listed."""
+    from genconv_tf import catalogue
+    from genconv_tf.cli.main import main
+    from genconv_tf.serving import models
+
+    moved = tmp_path / "own" / pathlib.Path(saved).name
+    moved.parent.mkdir()
+    shutil.copyfile(saved, moved)
+    monkeypatch.setenv("GENCONV_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "presets" / "frame-tiny"
+    gct.GenerativeConvNet(**config(str(moved))).save_to_preset(folder)
+    assert f"filters, not among these files: filters {moved}" in (folder / "README.md").read_text()
+    named = {"frame-tiny": folder}
+    assert catalogue.list_presets("frame-tiny")["frame-tiny"]["needs"] is None
+    assert models.servable(named, True) == (named, [])
+    moved.unlink()
+    assert catalogue.list_presets("frame-tiny")["frame-tiny"]["needs"] == str(moved)
+    assert main(["list", "frame-tiny"]) == 0
+    assert f"(needs {moved})" in capsys.readouterr().out
+    left, (line,) = models.servable({**named, "other": tmp_path}, False)
+    assert left == {"other": tmp_path} and str(moved) in line and "\n" not in line
+    with pytest.raises(ValueError, match="Expected the filters of frame-tiny"):
+        models.servable(named, True)
+    shutil.copyfile(saved, tmp_path / "home" / moved.name)
+    assert catalogue.list_presets("frame-tiny")["frame-tiny"]["needs"] is None

@@ -43,6 +43,20 @@ def test_train_export_sample_and_evaluate(run_folder, tmp_path, capsys):
     }
 
 
+def test_a_chain_is_watched_from_the_command_line(run_folder, tmp_path, capsys):
+    preset, exported = run_folder / "preset", tmp_path / "exported" / "1"
+    assert main(["export", str(preset), "--output", str(exported)]) == 0
+    for model, name in ((preset, "a"), (exported, "b")):
+        words = ["sample", str(model), "--output", str(tmp_path / name), "--size", "32"]
+        assert main([*words, "--watch", "4"]) == 0
+    with Image.open(tmp_path / "a" / "chain_0.gif") as chain:
+        assert chain.n_frames == 4 and chain.size == (32, 32)
+    contents = [(tmp_path / name / "chain_0.gif").read_bytes() for name in ("a", "b")]
+    assert contents[0] == contents[1]
+    assert main([*words, "--watch", "4", "--image", "x.png"]) == 2
+    assert "--watch" in capsys.readouterr().err
+
+
 def test_recovery_from_the_command_line(run_folder, picture, tmp_path):
     image = np.asarray(Image.open(picture))
     hole = np.zeros(image.shape[:2], np.uint8)

@@ -26,8 +26,8 @@ given = dict(np.load(sys.argv[2]))
 out = {}
 for name, inputs in {
     "serving_default": ["x"], "score": ["x"], "sample": ["seed", "size", "steps"],
-    "continue": ["x", "seed", "steps"], "recover": ["media", "mask", "seed", "steps"],
-    "reconstruct": ["x"],
+    "watch": ["seed", "size", "steps", "until"], "continue": ["x", "seed", "steps"],
+    "recover": ["media", "mask", "seed", "steps"], "reconstruct": ["x"],
 }.items():
     result = model.signatures[name](**{k: tf.constant(given[k]) for k in inputs})
     out |= {f"{name}.{k}": v.numpy() for k, v in result.items()}
@@ -49,6 +49,7 @@ def test_every_signature_works_without_the_package(small, exported, tmp_path, ph
         "seed": np.array([[1, 2], [3, 4]], np.int32),
         "size": np.array([30, 41], np.int32),
         "steps": np.array(2, np.int32),
+        "until": np.array(3, np.int32),
         "media": np.stack([photograph[:32, :32]] * 2),
         "mask": (rng.random((2, 32, 32)) < 0.3).astype(np.float32),
     }
@@ -62,6 +63,8 @@ def test_every_signature_works_without_the_package(small, exported, tmp_path, ph
     sample = small.sample_media(seed, tf.constant(given["size"]), steps)
     np.testing.assert_array_equal(out["sample.media"], sample)
     assert out["sample.media"].dtype == np.uint8
+    watched = small.sample_media(seed, tf.constant(given["size"]), steps, tf.constant(3))
+    np.testing.assert_array_equal(out["watch.media"], watched)
     chain = small.continue_chain(x, seed, steps)
     np.testing.assert_allclose(out["continue.x"], chain, rtol=1e-4, atol=1e-3)
     assert out["continue.media"].dtype == np.uint8
@@ -75,6 +78,8 @@ def test_the_loaded_model_samples_as_the_keras_model(small, exported):
     expected = small.sample(2, size=(30, 41), seed=9)
     np.testing.assert_array_equal(loaded.sample(2, size=(30, 41), seed=9), expected)
     np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9), expected[:1])
+    watched = small.sample(1, size=(30, 41), seed=9, until=5)
+    np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9, until=5), watched)
 
 
 def test_a_size_that_is_too_small_is_refused_by_the_graph_itself(small, exported):

@@ -35,9 +35,10 @@ class Here:
     async def predict(self, name, signature, inputs):
         return self.runner.predict(name, signature, inputs)
 
-    async def media(self, name, size, seed, steps, extension):
-        inputs = self.runner.sample_inputs(size, seed, steps)
-        media = self.runner.samples([(name, inputs)])[0]["media"]
+    async def media(self, name, asked, extension):
+        inputs = self.runner.sample_inputs(*asked)
+        signature = "watch" if "until" in inputs else "sample"
+        media = self.runner.predict(name, signature, inputs)["media"]
         return self.runner.encoded(name, media[0], extension)
 
 
@@ -67,6 +68,14 @@ def test_a_sample_is_that_of_the_model(client, folder):
     received = np.asarray(Image.open(io.BytesIO(answer.content)))
     expected = model_of(folder).sample(1, size=(32, 40), seed=7, steps=2)[0]
     np.testing.assert_array_equal(received, expected)
+
+
+def test_a_chain_can_be_watched(client, folder):
+    for until in (0, 3):
+        answer = client.get(URL + f"/sample.png?seed=7&size=32x40&steps=2&until={until}")
+        received = np.asarray(Image.open(io.BytesIO(answer.content)))
+        expected = model_of(folder).sample(1, size=(32, 40), seed=7, steps=2, until=until)[0]
+        np.testing.assert_array_equal(received, expected)
 
 
 def test_predict_answers_in_both_formats(client, folder):
@@ -102,7 +111,8 @@ def test_status_and_metadata_are_those_of_tensorflow_serving(client):
     state = client.get(URL).json()["model_version_status"][0]
     assert state["state"] == "AVAILABLE" and state["version"] == "1"
     described = client.get(URL + "/metadata").json()["metadata"]["signature_def"]["signature_def"]
-    expected = {"serving_default", "score", "sample", "continue", "recover", "reconstruct"}
+    expected = {"serving_default", "score", "sample", "watch", "continue", "recover",
+                    "reconstruct"}  # fmt: skip
     assert set(described) == expected
     assert described["sample"]["inputs"]["seed"]["dtype"] == "DT_INT32"
 
@@ -283,14 +293,15 @@ VIDEO = {"rank": 3, "size": [64, 80, 80], "least_size": [8, 16, 16], "preprocess
      (VIDEO, {"size": "40"}, [64, 40, 40]), (VIDEO, {"size": "40x60", "frames": "9"}, [9, 40, 60])],
 )  # fmt: skip
 def test_a_query_names_sizes_as_the_command_does(meta, params, size):
-    assert query.parse({**params, "seed": "-3", "steps": "4"}, meta) == (size, -3, 4)
+    assert query.parse({**params, "seed": "-3", "steps": "4"}, meta) == (size, -3, 4, None)
+    assert query.parse({**params, "until": "7"}, meta)[-1] == 7
 
 
 @pytest.mark.parametrize(
     ("meta", "params"),
     [(SOUND, {"seconds": "nan"}), (SOUND, {"seconds": "-1"}), (SOUND, {"seconds": "1e300"}),
      (SOUND, {"seconds": "0.001"}), (SOUND, {"size": "5"}), (VIDEO, {"frames": "7"}),
-     (VIDEO, {"size": "40x40x40"}), (VIDEO, {"seconds": "1"})],
+     (VIDEO, {"size": "40x40x40"}), (VIDEO, {"seconds": "1"}), (VIDEO, {"until": "-1"})],
 )  # fmt: skip
 def test_a_query_that_makes_no_sense_is_refused(meta, params):
     with pytest.raises(Refused, match="Expected") as caught:

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 from conftest import SMALL
 
-from genconv_tf import GenerativeConvNet, data, sizes
+from genconv_tf import GenerativeConvNet, data, noise, sizes
 from genconv_tf.chains import Chains
-from genconv_tf.pyramid import levels_of
+from genconv_tf.pyramid import generate_levels, levels_of
+from genconv_tf.resample import upsample
 
 
 def test_samples_of_any_size_and_number(small):
@@ -187,6 +188,24 @@ def test_fresh_samples_may_take_steps_of_their_own(small):
     )
 
 
+def test_a_chain_is_watched_at_any_of_its_steps(small):
+    """Before the finest level begins it is the upsampled sample of the coarse one."""
+    whole = small.sample(2, 32, seed=3)
+    for until in (7, 99):
+        np.testing.assert_array_equal(small.sample(2, 32, seed=3, until=until), whole)
+    seeds = noise.row_seeds(3, 1)
+    coarse = tf.function(lambda: generate_levels(small.levels, seeds, [32, 32], 3)[0])()
+    start = small.levels[0].start(noise.fold(seeds, 0), [16, 16], 3)
+    for begun, until in ((coarse, 4), (start, 0)):
+        expected = small.preprocessing.decode(upsample(begun, [32, 32], torus=(True, True)))
+        shown = small.sample(1, 32, seed=3, until=until)
+        np.testing.assert_allclose(shown.astype(int), expected, atol=1)
+    seen = [small.sample(1, 32, seed=3, until=until) for until in range(8)]
+    assert len({each.tobytes() for each in seen}) == 8
+    adjusted = small.twin(sampler={**dataclasses.asdict(small.sampler), "adjusted": True})
+    np.testing.assert_array_equal(adjusted.sample(seed=3, until=7), adjusted.sample(seed=3))
+
+
 def test_configuration_makes_the_same_model(small):
     again = GenerativeConvNet.from_config(small.get_config())
     again.set_weights(small.get_weights())
@@ -226,6 +245,7 @@ def test_sound_image_and_video_are_the_same_code(rank, channels):
     "call, message",
     [
         (lambda m: m.sample(0), "num >= 1.*Received: 0"),
+        (lambda m: m.sample(until=-1), "until >= 0.*Received: -1"),
         (lambda m: m.sample(steps=-1), "steps >= 0.*Received: -1"),
         (lambda m: m.sample(size=3), r"size of at least .*Received: \(3, 3\)"),
         (lambda m: m.sample(size=(8, 8, 8)), "2 positive lengths"),

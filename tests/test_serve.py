@@ -185,6 +185,9 @@ def test_a_browser_samples_tiles_and_stops_by_keyboard_and_on_a_phone(server):
         page.find_element(By.ID, "tile").send_keys(Keys.SPACE)
         image = page.find_element(By.ID, "stage").value_of_css_property("background-image")
         assert "blob:" in image
+        page.find_element(By.ID, "watch").send_keys(Keys.ENTER)
+        assert wait_for(lambda: "step 0 of 7" in page.find_element(By.ID, "status").text)
+        assert wait_for(lambda: "step 7 of 7, " in page.find_element(By.ID, "status").text)
         size.clear()
         size.send_keys("3", Keys.ENTER)
         status = page.find_element(By.ID, "status")

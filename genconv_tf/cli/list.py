@@ -28,9 +28,13 @@ def run(options):
         print("Presets (genconv sample PRESET --output DIR)")
     width = max(map(len, presets), default=0)
     for name, about in presets.items():
-        kind, size = about["kind"] or "?", _size(about["bytes"])
+        kind, size, needs = about["kind"] or "?", _size(about["bytes"]), _needs(about)
         print(f"  {name:{width}}  {kind:5}  {size:>8}  {about['where']:7}  "
-              f"{about['licence'] or '?':13}  {about['summary'] or ''}".rstrip())  # fmt: skip
+              f"{about['licence'] or '?':13}  {about['summary'] or ''}{needs}".rstrip())  # fmt: skip
+
+
+def _needs(about):
+    return f" (needs {about['needs']})" if about["needs"] else ""
 
 
 def _size(count):

@@ -83,6 +83,8 @@ def parser():
     one = commands.add_parser("sample", help="make fresh samples, vary an image, recover a hole")
     one.add_argument("model", help="a preset's name, a preset folder or a SavedModel")
     _add_sampling(one)
+    one.add_argument("--watch", type=_at_least(2), metavar="N", help="also write the way of the "
+                     "first sample from noise to its end, a GIF of N frames")  # fmt: skip
     one.add_argument("--image", help="to start from instead of noise, or with --mask one with a "
                      "hole")  # fmt: skip
     one.add_argument("--variation", type=_share, metavar="V",

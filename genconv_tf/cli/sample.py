@@ -10,12 +10,17 @@ from genconv_tf.card import sheet
 from genconv_tf.data.decode import read_image, write_image
 from genconv_tf.data.media import write
 from genconv_tf.data.sounds import RATE
+from genconv_tf.data.videos import write_video
 from genconv_tf.kinds import KINDS
+from genconv_tf.metadata import fresh_steps
 
+FRAME_RATE = 8.0  # frames a second of a chain that is watched
 BLACK = 32  # grey levels that JPEG may add to black, or take from white
 
 
 def run(options):
+    if options.watch and options.image is not None:
+        raise ValueError("Expected --watch of samples from noise. Received: --image")
     for name, needs in (("mask", "image"), ("variation", "image")):
         if getattr(options, name) is not None and getattr(options, needs) is None:
             raise ValueError(f"Expected --{needs} with --{name}. Received: none")
@@ -30,6 +35,8 @@ def run(options):
         size = lengths(model, options)
         media = model.sample(options.num, size, seed=options.seed, steps=options.steps)
     write_samples(media, properties(model)["preprocessing"].get("rate"), options)
+    if options.watch:
+        _write_chain(model, size, options)
 
 
 def write_samples(media, rate, options):
@@ -44,6 +51,20 @@ def write_samples(media, rate, options):
         print(f"Wrote {len(media)} samples of {size} to {folder}")
 
 
+def _write_chain(model, size, options):
+    """Write the way of the first sample from noise to its end, `chain_SEED.gif`."""
+    about = properties(model)
+    if about["rank"] != 2:
+        raise ValueError(f"Expected a model of an image for --watch. Received: one of a "
+                         f"{KINDS[about['rank']]}")  # fmt: skip
+    total = sum(options.steps or steps for steps in fresh_steps(about))
+    frames = min(options.watch, total + 1)
+    until = np.linspace(0, total, frames).round().astype(int).tolist()
+    how = {"size": size, "seed": options.seed, "steps": options.steps}
+    chain = np.concatenate([model.sample(1, until=each, **how) for each in until])
+    write_video(pathlib.Path(options.output) / f"chain_{options.seed}.gif", chain, FRAME_RATE)
+
+
 def load(name):
     """A model with `sample` and `recover` from a SavedModel, a preset folder or a preset's name."""
     if (pathlib.Path(name) / "saved_model.pb").is_file():
@@ -56,11 +77,12 @@ def load(name):
 
 
 def properties(model):
-    """Rank, size and preprocessing of a model or of a SavedModel, as its metadata has them."""
+    """Rank, size, preprocessing and sampler of a model or of a SavedModel, as metadata have them."""
     if hasattr(model, "metadata"):
         return model.metadata
-    preprocessing = dataclasses.asdict(model.preprocessing)
-    return {"rank": model.rank, "size": model.media_size, "preprocessing": preprocessing}
+    preprocessing, sampler = map(dataclasses.asdict, (model.preprocessing, model.sampler))
+    return {"rank": model.rank, "size": model.media_size, "preprocessing": preprocessing,
+            "sampler": sampler, "levels": len(model.levels)}  # fmt: skip
 
 
 def lengths(model, options):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 
 from genconv_tf.serving import models
@@ -12,7 +13,9 @@ TOKEN = "GENCONV_TOKEN"
 
 def run(options):
     token = read_token(options)
-    folders = models.named(options.model)
+    folders, left = models.servable(models.named(options.model), named=bool(options.model))
+    if left and not options.quiet:
+        print("\n".join(f"Not served: {line}" for line in left), file=sys.stderr)
     about = {name: models.about(folder) for name, folder in folders.items()}
     cluster = load()
     limits = Limits(positions=options.max_size**2, steps=options.max_steps, queue=options.queue)

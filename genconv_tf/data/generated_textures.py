@@ -132,6 +132,20 @@ def dunes(rng, size):
 
 
 @_textures
+def coral(rng, size):
+    """Brain coral: the winding ridges that noise settles into between a band of waves, 15 pixels
+    long, and saturation (a Turing pattern), lit from the upper left."""
+    band = np.exp(-(((np.hypot(*frequencies(size, (1, 1))) - 1 / 15) / 0.016) ** 2))
+    ridge = rng.standard_normal(size)
+    for _ in range(12):
+        ridge = np.tanh(2 * standardised(np.fft.ifft2(np.fft.fft2(ridge) * band).real))
+    slope = sum(ridge - np.roll(ridge, 1, axis) for axis in (0, 1))
+    grain = 0.12 * rng.standard_normal(size)
+    light = 0.75 * ridge + 0.8 * standardised(slope) * np.clip(1 + ridge, 0, 1) / 2 + grain
+    return coloured_by(light, (92, 38, 40), (206, 112, 88), (250, 214, 178))
+
+
+@_textures
 def marble(rng, size):
     """Marble: dark veins where turbulence crosses zero, in cloudy white."""
     wide, fine = (np.exp(-np.abs(cloud(rng, size, 2.3)) / width) for width in (0.14, 0.06))
@@ -172,8 +186,8 @@ def _draw_scale(draw, at, radius, colour):
         draw.ellipse(ends.tolist(), fill=tuple(np.minimum(light * colour, 255).astype(int)))
 
 
-TEXTURES = {make.__name__: make for make in
-            (leaves, pebbles, terrazzo, weave, dunes, marble, camouflage, scales)}  # fmt: skip
+TEXTURES = {make.__name__: make for make in (leaves, pebbles, terrazzo, weave, dunes, coral,
+                                             marble, camouflage, scales)}  # fmt: skip
 
 
 def _canvas(size, colour):

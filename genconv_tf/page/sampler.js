@@ -1,6 +1,7 @@
 // The live sampler: asks the server that brought this page for samples, and for nothing else.
 "use strict";
 const $ = (id) => document.getElementById(id);
+const SHOTS = { 1: 6, 2: 16, 3: 6 }; // of a chain that is watched, before its end
 const EXTENSION = { 1: "wav", 2: "png", 3: "mp4" };
 let running = null; // AbortController of what is being asked
 let shown = null; // address of the medium on the stage
@@ -19,16 +20,25 @@ function choose() {
   $("tile").disabled = rank() !== 2;
 }
 
-function address(steps) {
-  const query = new URLSearchParams({ seed: $("seed").value || "0", steps: String(steps) });
+// Langevin steps of a whole chain, over all levels.
+function length() {
+  const own = chosen().dataset.steps.split(" ").map(Number);
+  const steps = Number($("steps").value) || 0;
+  return own.reduce((sum, n) => sum + (steps || n), 0);
+}
+
+// After how many steps the chain is shown: null for the end.
+function address(until) {
+  const query = new URLSearchParams({ seed: $("seed").value || "0", steps: $("steps").value || "0" });
+  if (until !== null) query.set("until", String(until));
   if (rank() !== 1 && $("size").value) query.set("size", $("size").value);
   if (rank() !== 2 && $("length").value) query.set(rank() === 1 ? "seconds" : "frames", $("length").value);
   return `v1/models/${encodeURIComponent(chosen().value)}/sample.${EXTENSION[rank()]}?${query}`;
 }
 
-async function ask(steps, signal) {
+async function ask(until, signal) {
   const headers = $("token").value ? { Authorization: `Bearer ${$("token").value}` } : {};
-  const answer = await fetch(address(steps), { headers, signal });
+  const answer = await fetch(address(until), { headers, signal });
   if (answer.ok) return answer.blob();
   if (answer.status === 401) {
     $("token-field").hidden = false;
@@ -65,17 +75,17 @@ function tell(text, failed = false) {
   $("status").classList.toggle("failed", failed);
 }
 
-// Shows samples of so many steps a level, one after the other.
+// Shows the chain after so many steps, one after the other.
 async function run(all) {
   if (running) running.abort();
   const mine = running = new AbortController();
   $("stop").disabled = false;
   try {
-    for (const steps of all) {
-      const words = steps ? `${steps} Langevin steps a level` : "the model's own steps";
+    for (const until of all) {
+      const words = `step ${until === null ? length() : until} of ${length()}`;
       tell(`Sampling ${chosen().value}: ${words} …`);
       const start = performance.now();
-      show(await ask(steps, mine.signal));
+      show(await ask(until, mine.signal));
       tell(`${chosen().value}: ${words}, ${((performance.now() - start) / 1000).toFixed(1)} s`);
     }
   } catch (error) {
@@ -92,12 +102,15 @@ $("model").addEventListener("change", choose);
 $("tile").addEventListener("change", tile);
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  run([Number($("steps").value) || 0]);
+  run([null]);
 });
 $("next").addEventListener("click", () => {
   $("seed").value = String((Number($("seed").value) || 0) + 1);
-  run([Number($("steps").value) || 0]);
+  run([null]);
 });
-$("watch").addEventListener("click", () => run([1, 2, 4, 8, 16, 0]));
+$("watch").addEventListener("click", () => {
+  const shots = Math.min(length(), SHOTS[rank()]);
+  run([...Array(shots).keys()].map((i) => Math.round((i * length()) / shots)).concat(null));
+});
 $("stop").addEventListener("click", () => running && running.abort());
 choose();

@@ -45,9 +45,10 @@ class Worker:
             return await self._sample((name, inputs))
         return await self._answer(self.runner.predict, name, signature, inputs)
 
-    async def media(self, name, size, seed, steps, extension):
-        inputs = self.runner.sample_inputs(size, seed, steps)
-        status, outputs = await self._sample((name, inputs))
+    async def media(self, name, query, extension):
+        inputs = self.runner.sample_inputs(*query)
+        signature = "watch" if "until" in inputs else "sample"
+        status, outputs = await self.predict(name, signature, inputs)
         if status != 200:
             return status, outputs
         return await self._answer(self.runner.encoded, name, outputs["media"][0], extension)

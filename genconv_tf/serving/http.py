@@ -34,7 +34,7 @@ class Service:
     Args:
         backend: has `models`, `{name: metadata}`; `folders`, `{name: folder}`; and the coroutines
             `signatures(name)`, `predict(name, signature, inputs)` and
-            `media(name, size, seed, steps, extension)`, as `runner.Runner` has them.
+            `media(name, query, extension)`, as `runner.Runner` has them.
         limits: a `Limits`.
         token: that every request but those of `OPEN` must carry; `None` for none.
     """
@@ -182,10 +182,11 @@ class Service:
             meta = self._known(name)
             if extension not in TYPES:
                 raise Refused(404, f"Expected one of {sorted(TYPES)}. Received: {extension!r}")
-            size, seed, steps = query.parse(request.query_params, meta)
+            asked = query.parse(request.query_params, meta)
+            size, _, steps, _ = asked
             self.limits.check_steps(steps)
             self.limits.check_size(size)
-            content = await self.backend.media(name, size, seed, steps, extension)
+            content = await self.backend.media(name, asked, extension)
             # The same seed is the same sample for as long as the model is the same.
             headers = {"Cache-Control": "private, max-age=3600"}
             return Response(content, media_type=TYPES[extension], headers=headers)

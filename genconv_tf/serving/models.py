@@ -7,6 +7,7 @@ import pathlib
 from genconv_tf import catalogue
 from genconv_tf.home import home
 from genconv_tf.integrity import CONFIG, EXTRA, METADATA, WEIGHTS
+from genconv_tf.metadata import needs
 
 
 def named(words):
@@ -33,13 +34,32 @@ def named(words):
     return folders
 
 
+def servable(folders, named):
+    """Of `{name: folder}` those that can be exported here, and a line on each of the others.
+
+    Args:
+        named: whether they were asked for by name, and none may be left out.
+
+    Raises:
+        ValueError: one cannot be exported, and was asked for.
+    """
+    left = {}
+    for name, folder in folders.items():
+        file = None if _exported(folder) else needs(about(folder))
+        if file:
+            left[name] = (
+                f"Expected the filters of {name}, {file}, in {home()}. Received: no such file"
+            )
+    if left and named:
+        raise ValueError(next(iter(left.values())))
+    return {name: folder for name, folder in folders.items() if name not in left}, [*left.values()]
+
+
 def saved_model(folder):
     """The SavedModel's folder of a preset or SavedModel; exported first where there is none."""
     folder = pathlib.Path(folder)
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    if (folder / "1" / "saved_model.pb").is_file():
-        return folder / "1"
+    if _exported(folder):
+        return _exported(folder)
     from genconv_tf import GenerativeConvNet, __version__
 
     weights = json.loads((folder / METADATA).read_text())["sha256"][WEIGHTS]
@@ -47,6 +67,13 @@ def saved_model(folder):
     if not (exported / "saved_model.pb").is_file():
         GenerativeConvNet.from_preset(folder).export(exported, replace=True)
     return exported
+
+
+def _exported(folder):
+    """The SavedModel that a folder is, or has; `None` where it has none."""
+    folder = pathlib.Path(folder)
+    here = (path for path in (folder, folder / "1") if (path / "saved_model.pb").is_file())
+    return next(here, None)
 
 
 def about(folder):

@@ -1,4 +1,4 @@
-"""The query of a sample that is asked for as a file: `?size=256x384&seed=7&steps=0`."""
+"""The query of a sample that is asked for as a file: `?size=256x384&seed=7&steps=0&until=9`."""
 
 import re
 
@@ -16,13 +16,13 @@ def parse(params, meta):
         meta: of the model.
 
     Returns:
-        (lengths of the sample along each axis, seed, steps), ints.
+        (lengths of the sample along each axis, seed, steps, until), ints; until `None` without one.
 
     Raises:
         Refused: a key that the model has no use for, or a value that is none.
     """
     rank = meta["rank"]
-    known = ("seed", "steps", *KEYS[rank])
+    known = ("seed", "steps", "until", *KEYS[rank])
     unknown = sorted(set(params) - set(known))
     if unknown:
         raise Refused(400, f"Expected {', '.join(known)}. Received: {unknown}")
@@ -42,7 +42,9 @@ def parse(params, meta):
         raise Refused(400, f"Expected a size of at least {least}. "
                            f"Received: {'x'.join(map(str, size))}")  # fmt: skip
     seed = _whole(params.get("seed", "0"), "seed", -(2**31), 2**31 - 1)
-    return size, seed, _whole(params.get("steps", "0"), "steps", 0, 2**31 - 1)
+    steps = _whole(params.get("steps", "0"), "steps", 0, 2**31 - 1)
+    until = _whole(params["until"], "until", 0, 2**31 - 1) if "until" in params else None
+    return size, seed, steps, until
 
 
 def _samples(text, rate):

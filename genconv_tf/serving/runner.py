@@ -38,7 +38,11 @@ class Runner:
 
     def predict(self, name, signature, inputs):
         """Outputs of a signature, arrays, of inputs that `protocol.parse` made."""
-        function = self._load(name)[signature]
+        functions = self._load(name)
+        if signature not in functions:
+            raise Refused(400, f"Expected a signature of {sorted(functions)}. "
+                               f"Received: {signature!r}")  # fmt: skip
+        function = functions[signature]
         try:
             result = function(**{key: tf.constant(value) for key, value in inputs.items()})
         except tf.errors.InvalidArgumentError as error:
@@ -78,15 +82,17 @@ class Runner:
                     results[i] = {**(results[i] or {}), key: part}
         return results
 
-    def sample_inputs(self, size, seed, steps):
-        """Inputs of the signature `sample` for what `genconv sample --num 1` makes.
+    def sample_inputs(self, size, seed, steps, until=None):
+        """Inputs of the signature `sample`, or with `until` of `watch`, for what `genconv sample
+        --num 1` makes.
 
         Args:
             size: lengths of the media along each axis.
-            seed, steps: ints.
+            seed, steps, until: ints.
         """
-        return {"seed": noise.row_seeds(seed, 1).numpy(), "size": np.array(size, np.int32),
-                "steps": np.array(steps, np.int32)}  # fmt: skip
+        inputs = {"seed": noise.row_seeds(seed, 1).numpy(), "size": np.array(size, np.int32),
+                  "steps": np.array(steps, np.int32)}  # fmt: skip
+        return inputs if until is None else {**inputs, "until": np.array(until, np.int32)}
 
     def encoded(self, name, media, extension):
         """One medium as the bytes of a file; see `data.media.encode`."""
