@@ -29,8 +29,8 @@ def run(options):
     width = max(map(len, presets), default=0)
     for name, about in presets.items():
         kind, size, needs = about["kind"] or "?", _size(about["bytes"]), _needs(about)
-        print(f"  {name:{width}}  {kind:5}  {size:>8}  {about['where']:7}  "
-              f"{about['licence'] or '?':13}  {about['summary'] or ''}{needs}".rstrip())  # fmt: skip
+        words = f"{about['licence'] or '?':13}  {about['summary'] or ''}{needs}"
+        print(f"  {name:{width}}  {kind:5}  {size:>8}  {about['where']:7}  {words}".rstrip())
 
 
 def _needs(about):

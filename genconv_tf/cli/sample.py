@@ -77,7 +77,7 @@ def load(name):
 
 
 def properties(model):
-    """Rank, size, preprocessing and sampler of a model or of a SavedModel, as metadata have them."""
+    """Rank, size, preprocessing and sampler of a model or a SavedModel, as metadata have them."""
     if hasattr(model, "metadata"):
         return model.metadata
     preprocessing, sampler = map(dataclasses.asdict, (model.preprocessing, model.sampler))
