@@ -3,7 +3,8 @@
     python benchmarks/serving.py [PRESET] [--clients 1 4 16] [--size 256] [--seconds 60] [--soak N]
 
 `genconv serve` and a loop over the same SavedModel's signature `sample`, one after the other in the
-same run. The soak sends N good and bad requests, in part at the same time, and watches the memory.
+same run. The soak sends N good and bad requests, in part at the same time, beside connections that
+stall, and watches the memory.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import time
 
+STALLED = 100  # connections of a soak that send no body: more than may wait at a time
 LOOP = """
 import sys, time, tensorflow as tf
 sample = tf.saved_model.load(sys.argv[1]).signatures["sample"]
@@ -103,6 +105,21 @@ def load(server, clients, size, seconds):
     ]
 
 
+def opened(server, body):
+    """A connection on which the head of a request was sent, and not yet its body."""
+    peer = socket.create_connection(("127.0.0.1", server.port), timeout=600)
+    head = f"POST /v1/models/{server.name}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: "
+    peer.sendall(f"{head}{len(body)}\r\n\r\n".encode())
+    return peer
+
+
+def read(peer):
+    """(status, content) of the answer on a connection."""
+    with http.client.HTTPResponse(peer) as answer:
+        answer.begin()
+        return answer.status, answer.read()
+
+
 def soak(server, count, seed=0):
     """Good and bad requests: how they were answered, whether good ones always alike, memory."""
     rng = random.Random(seed)
@@ -129,6 +146,14 @@ def soak(server, count, seed=0):
                 time.sleep(0.5)
         return "dropped", b""
 
+    def slow():
+        """The good one in parts."""
+        with opened(server, good) as peer:
+            for begin in range(0, len(good), 40):
+                time.sleep(0.1)
+                peer.sendall(good[begin : begin + 40])
+            return read(peer)
+
     kinds = {
         "good": lambda: server.ask(good),
         "fuzzed": lambda: server.ask(fuzzed()),
@@ -139,18 +164,20 @@ def soak(server, count, seed=0):
         "steps": lambda: server.ask(changed(steps=10**6)),
         "path": lambda: server.ask(None, "/v1/models/none/sample.png", "GET"),
         "dropped": dropped,
+        "slow": slow,
     }
-    weights = [30, 30, 8, 8, 8, 4, 4, 4, 4]
+    weights = [30, 30, 8, 8, 8, 4, 4, 4, 3, 1]
 
     def one(kind):
         status, content = kinds[kind]()
-        bad = status == 200 and kind == "good" and content != expected
-        bad |= kind == "good" and status != 200
-        bad |= kind not in ("good", "fuzzed", "dropped") and not 400 <= status < 500
+        right = kind in ("good", "slow")
+        bad = right and (status, content) != (200, expected)
+        bad |= not right and kind not in ("fuzzed", "dropped") and not 400 <= status < 500
         bad |= status not in (200, "dropped") and b"error" not in content
         return kind, status, bad
 
     memory = [server.memory()]
+    stalled = [opened(server, good) for _ in range(STALLED)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for begin in range(0, count, 500):
             asked = rng.choices(list(kinds), weights, k=min(500, count - begin))
@@ -158,6 +185,11 @@ def soak(server, count, seed=0):
                 answered[kind, status] += 1
                 wrong += bad
             memory.append(server.memory())
+    for peer in stalled:
+        with peer:
+            status, _ = read(peer)
+        answered["stalled", status] += 1
+        wrong += status != 408
     return answered, wrong, memory
 
 

@@ -221,22 +221,55 @@ def test_a_full_queue_is_a_429_and_a_drained_server_a_503(backend):
     asyncio.run(play())
 
 
-def test_a_slow_body_is_a_408(backend):
+async def post(app, receive):
+    """Status of a request whose body `receive` brings."""
+    said = []
+
+    async def send(message):
+        said.append(message)
+
+    await app({"type": "http", "method": "POST", "path": URL + ":predict", "headers": [],
+               "query_string": b"", "scheme": "http", "http_version": "1.1",
+               "raw_path": b"", "server": ("test", 80), "client": ("test", 1),
+               "root_path": ""}, receive, send)  # fmt: skip
+    return said[0]["status"]
+
+
+def test_a_slow_body_is_a_408_and_takes_no_place_of_the_queue(backend):
     async def play():
-        app = Service(backend, Limits(seconds=0.05)).app()
-        said = []
+        service = Service(backend, Limits(seconds=0.5, queue=1))
+        app = service.app()
+        slow = asyncio.create_task(post(app, lambda: asyncio.sleep(10)))
+        await asyncio.sleep(0.05)
+        assert (await get(app, URL + "/sample.png"))[0] == 200 and not slow.done()
+        assert await slow == 408
 
-        async def receive():
-            await asyncio.sleep(10)
+    asyncio.run(play())
 
-        async def send(message):
-            said.append(message)
 
-        await app({"type": "http", "method": "POST", "path": URL + ":predict", "headers": [],
-                   "query_string": b"", "scheme": "http", "http_version": "1.1",
-                   "raw_path": b"", "server": ("test", 80), "client": ("test", 1),
-                   "root_path": ""}, receive, send)  # fmt: skip
-        assert said[0]["status"] == 408
+def test_bodies_that_come_at_the_same_time_are_limited_together(backend):
+    async def play():
+        service, more = Service(backend, Limits(bodies=25)), asyncio.Event()
+
+        def parts():
+            sent = []
+
+            async def receive():
+                if sent:
+                    await more.wait()
+                sent.append(1)
+                return {"type": "http.request", "body": b"x" * 10, "more_body": len(sent) < 2}
+
+            return receive
+
+        app = service.app()
+        waiting = [asyncio.create_task(post(app, parts())) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert service.receiving == 20
+        assert await post(app, parts()) == 429
+        more.set()
+        assert sorted(await asyncio.gather(*waiting)) == [400, 429]  # no JSON, and one too much
+        assert service.receiving == 0
 
     asyncio.run(play())
 

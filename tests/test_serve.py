@@ -215,15 +215,17 @@ def wait_for(condition, seconds=60):
     raise AssertionError(f"not within {seconds} s")
 
 
-def workers(server):
-    """Processes that sample, below the server."""
+def replicas(server, kind):
+    """Processes below the server that sample, `"worker"`, or that take requests, `"ingress"`."""
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             command, stat = (path / "cmdline").read_bytes(), (path / "stat").read_text()
         except OSError:
             continue
-        if b"ServeReplica:genconv:worker" in command and below(int(stat.split()[3]), server):
+        if f"ServeReplica:genconv:{kind}".encode() in command and below(
+            int(stat.split()[3]), server
+        ):
             found.append(int(path.name))
     return found
 
@@ -244,12 +246,63 @@ def test_a_killed_worker_comes_back_and_no_request_is_lost(server, expected):
     )
     asked.start()
     time.sleep(0.3)
-    (worker,) = workers(server)
+    (worker,) = replicas(server, "worker")
     os.kill(worker, signal.SIGKILL)
     asked.join(120)
     assert answers[0][0] == 200
     np.testing.assert_array_equal(server.sample(7), expected(7))
-    assert workers(server) not in ([], [worker])
+    assert replicas(server, "worker") not in ([], [worker])
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/stat").is_file(), reason="needs Linux's /proc")
+def test_a_killed_ingress_comes_back_and_no_request_is_silently_lost(server, expected):
+    """What it was answering is refused by the proxy, at once; HTTP and gRPC come back."""
+    import grpc
+
+    long = {**SAMPLE, "inputs": {"seed": [[5, 0]], "size": [64, 64], "steps": 400}}
+    answers = []
+    asked = threading.Thread(
+        target=lambda: answers.append(server.get("/v1/models/texture:predict", long))
+    )
+    asked.start()
+    time.sleep(0.3)
+    (ingress,) = replicas(server, "ingress")
+    os.kill(ingress, signal.SIGKILL)
+    asked.join(60)
+    ((status, content),) = answers
+    assert status in (500, 503) and content
+    assert wait_for(lambda: server.get("/healthz")[0] == 200)
+    assert replicas(server, "ingress") not in ([], [ingress])
+    np.testing.assert_array_equal(server.sample(7), expected(7))
+    with grpc.insecure_channel(f"127.0.0.1:{server.rpc}") as channel:
+        grpc.channel_ready_future(channel).result(timeout=60)
+
+
+def test_slow_clients_are_answered_or_refused_and_hold_nobody_up(server, expected):
+    """Bodies that stall, that come in parts, and a client that reads nothing of its answer."""
+    body = json.dumps(SAMPLE).encode()
+    head = f"POST /v1/models/texture:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}"
+    peers = []
+    try:
+        for _ in range(80):
+            peers.append(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            peers[-1].sendall(head.encode() + b"\r\n\r\n" + body[:10])
+        peers.append(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+        peers[-1].sendall(head.encode() + b"\r\n\r\n" + body)
+        np.testing.assert_array_equal(server.sample(3), expected(3))
+        for part in (body[10:40], body[40:]):
+            time.sleep(0.5)
+            peers[0].sendall(part)
+        answer = http.client.HTTPResponse(peers[0])
+        answer.begin()
+        assert answer.status == 200
+        np.testing.assert_array_equal(json.loads(answer.read())["outputs"], expected(7))
+        answer = http.client.HTTPResponse(peers[1])
+        answer.begin()
+        assert answer.status == 408 and b"error" in answer.read()
+    finally:
+        for peer in peers:
+            peer.close()
 
 
 def test_the_end_answers_what_was_asked_before(server):
@@ -264,7 +317,7 @@ def test_the_end_answers_what_was_asked_before(server):
     assert server.process.wait(90) == 0
     asked.join(10)
     assert answers[0][0] == 200
-    assert not workers(server)
+    assert not replicas(server, "worker")
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
 

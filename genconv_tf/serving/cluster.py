@@ -126,19 +126,20 @@ class Workers:
 class Ingress:
     """Where requests come in: HTTP through Ray's proxy, gRPC, if it is asked for, directly."""
 
-    def __init__(self, worker, folders, about, limits, token, rpc):
+    def __init__(self, worker, folders, about, limits, token):
         self.service = Service(Workers(worker, folders, about), limits, token)
-        self.rpc, self.server = rpc, None
+        self.server = None
 
     def __serve_build_asgi_app__(self):
         return self.service.app()
 
-    async def listen(self):
-        """Start the gRPC server of `rpc`, a pair of host and port."""
-        if self.rpc is not None and self.server is None:
-            from genconv_tf.serving import rpc
+    async def reconfigure(self, rpc):
+        """Start the gRPC server at `rpc`, a pair of host and port: what Ray Serve calls with
+        `user_config` whenever an ingress starts, also after one was killed."""
+        if self.server is None:
+            from genconv_tf.serving import rpc as server
 
-            self.server = await rpc.start(self.service, *self.rpc)
+            self.server = await server.start(self.service, *rpc)
 
     async def drain(self, seconds):
         """Answer what is there and no more; returns how many are left unanswered."""
@@ -183,11 +184,9 @@ def start(folders, about, limits, host="127.0.0.1", port=8501, token=None, worke
     )
     cpus = {"num_cpus": 0}  # a machine with one core serves as well
     worker = Worker.options(num_replicas=workers, ray_actor_options=cpus).bind(folders)
-    listen = None if rpc is None else (host, rpc)
-    app = Ingress.bind(worker, folders, about, limits, token, listen)
-    handle = serve.run(app, name=NAME, route_prefix="/", logging_config=QUIET)
-    handle.listen.remote().result()
-    return handle
+    ingress = Ingress if rpc is None else Ingress.options(user_config=(host, rpc))
+    app = ingress.bind(worker, folders, about, limits, token)
+    return serve.run(app, name=NAME, route_prefix="/", logging_config=QUIET)
 
 
 def stop(handle, seconds=60.0):

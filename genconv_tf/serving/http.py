@@ -41,7 +41,7 @@ class Service:
 
     def __init__(self, backend, limits, token=None):
         self.backend, self.limits, self.token = backend, limits, token
-        self.draining, self.waiting = False, 0
+        self.draining, self.waiting, self.receiving = False, 0, 0
         self.registry = prometheus_client.CollectorRegistry()
         labels = ("model", "what", "status")
         self.requests = prometheus_client.Counter(
@@ -94,21 +94,11 @@ class Service:
 
     @contextlib.contextmanager
     def counted(self, name, what):
-        """One of those that wait; too many are refused, all are counted."""
+        """A request whose end is counted, whatever it is."""
         label = name if name in self.backend.models else "unknown"
         start, status = time.perf_counter(), 200
         try:
-            if self.draining:
-                raise Refused(503, "Expected to be asked before the end. Received: a request "
-                                   "while shutting down")  # fmt: skip
-            if self.waiting >= self.limits.queue:
-                raise Refused(429, f"Expected at most {self.limits.queue} requests at a time. "
-                                   "Received: one more")  # fmt: skip
-            self.waiting += 1
-            try:
-                yield
-            finally:
-                self.waiting -= 1
+            yield
         except Refused as error:
             status = error.status
             raise
@@ -121,6 +111,22 @@ class Service:
         finally:
             self.requests.labels(label, what, str(status)).inc()
             self.seconds.labels(label, what).observe(time.perf_counter() - start)
+
+    @contextlib.contextmanager
+    def queued(self):
+        """One of those that wait or are being answered; too many are refused. Not before a request
+        is here as a whole: clients that are slow to send theirs take nobody's place."""
+        if self.draining:
+            raise Refused(503, "Expected to be asked before the end. Received: a request "
+                               "while shutting down")  # fmt: skip
+        if self.waiting >= self.limits.queue:
+            raise Refused(429, f"Expected at most {self.limits.queue} requests at a time. "
+                               "Received: one more")  # fmt: skip
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
     def check_token(self, given):
         """Raise `Refused` unless `given`, bytes of an Authorization header, carries the token."""
@@ -168,12 +174,8 @@ class Service:
         with self.counted(name, "predict"):
             self._version(request)
             body = await self._body(request)
-            signatures = await self.backend.signatures(name)
-            # Large arrays take the parser a while: others are answered meanwhile.
-            signature, inputs, rows = await asyncio.to_thread(protocol.parse, body, signatures)
-            self.limits.check(inputs)
-            outputs = await self.backend.predict(name, signature, inputs)
-            text = await asyncio.to_thread(lambda: json.dumps(protocol.answer(outputs, rows)))
+            with self.queued():
+                text = await self._predict(name, body)
             return Response(text, media_type="application/json")
 
     async def sample(self, request):
@@ -186,7 +188,8 @@ class Service:
             size, _, steps, _ = asked
             self.limits.check_steps(steps)
             self.limits.check_size(size)
-            content = await self.backend.media(name, asked, extension)
+            with self.queued():
+                content = await self.backend.media(name, asked, extension)
             # The same seed is the same sample for as long as the model is the same.
             headers = {"Cache-Control": "private, max-age=3600"}
             return Response(content, media_type=TYPES[extension], headers=headers)
@@ -200,6 +203,14 @@ class Service:
         return FileResponse(shown[file])
 
     # -- parts of the above ------------------------------------------------------------------
+
+    async def _predict(self, name, body):
+        signatures = await self.backend.signatures(name)
+        # Large arrays take the parser a while: others are answered meanwhile.
+        signature, inputs, rows = await asyncio.to_thread(protocol.parse, body, signatures)
+        self.limits.check(inputs)
+        outputs = await self.backend.predict(name, signature, inputs)
+        return await asyncio.to_thread(lambda: json.dumps(protocol.answer(outputs, rows)))
 
     def _known(self, name):
         if name not in self.backend.models:
@@ -225,13 +236,19 @@ class Service:
             async with asyncio.timeout(self.limits.seconds):
                 async for chunk in request.stream():
                     body += chunk
+                    self.receiving += len(chunk)
                     if len(body) > most:
                         raise Refused(413, message)
+                    if self.receiving > self.limits.bodies:
+                        raise Refused(429, f"Expected at most {self.limits.bodies} bytes of all "
+                                           "requests together. Received: more")  # fmt: skip
         except TimeoutError:
             late = f"Expected a whole body within {self.limits.seconds:g} s. Received: a part"
             raise Refused(408, late) from None
         except ClientDisconnect:
             raise Refused(400, "Expected a whole body. Received: a part") from None
+        finally:
+            self.receiving -= len(body)
         return bytes(body)
 
 

@@ -17,6 +17,7 @@ class Limits:
         rows: of a batch.
         queue: requests that wait or are being answered; one more is told to come back (429).
         body: bytes of a request.
+        bodies: bytes of all requests that are being received.
         seconds: that a client may take to send its body.
     """
 
@@ -25,6 +26,7 @@ class Limits:
     rows: int = 16
     queue: int = 64
     body: int = 32 * 2**20
+    bodies: int = 512 * 2**20
     seconds: float = 30.0
 
     def check(self, inputs):

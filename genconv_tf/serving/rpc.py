@@ -36,7 +36,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     async def _predict(self, request):
         name = request.model_spec.name
-        with self.service.counted(name, "grpc"):
+        with self.service.counted(name, "grpc"), self.service.queued():
             signatures = await self.service.backend.signatures(name)
             signature = request.model_spec.signature_name or protocol.DEFAULT
             given = {}
