@@ -1,9 +1,11 @@
 """Presets on a server that the user names: a folder like `saved_models/`, over HTTP."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import http.client
 import os
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -107,18 +109,31 @@ def _get(url, name, digest, path):
 
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        keras.utils.get_file(
-            path.name,
-            address(url, name),
-            file_hash=digest,
-            hash_algorithm="sha256",
-            cache_dir=str(path.parent),
-            cache_subdir="",
-        )
+        with _patient():
+            keras.utils.get_file(
+                path.name,
+                address(url, name),
+                file_hash=digest,
+                hash_algorithm="sha256",
+                cache_dir=str(path.parent),
+                cache_subdir="",
+            )
     except Exception as error:  # Keras raises a bare one where a server does not answer
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
         whole = not path.is_file() or files.sha256(path) == digest
         raise _failure(url, name, cause if whole else _other(digest)) from None
+
+
+@contextlib.contextmanager
+def _patient():
+    """Connections made inside fail after `PATIENCE` seconds without a byte: Keras, which cannot be
+    told to, would wait for as long as a server that stalls."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def address(url, name):

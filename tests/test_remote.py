@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -14,15 +15,24 @@ import pytest
 from conftest import SMALL
 
 import genconv_tf as gct
-from genconv_tf import catalogue, presets
+from genconv_tf import catalogue, presets, remote
 from genconv_tf.cli.main import main
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; `server.wrong` maps a path to another body and the length to claim."""
+    """Serves a folder; `server.wrong` maps a path to another body and the length to claim, and
+    `server.stalled` one to the bytes after which nothing more comes."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
+        if self.path in self.server.stalled:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x" * self.server.stalled[self.path])
+            self.wfile.flush()
+            self.server.go_on.wait(10)
+            return None
         if self.path not in self.server.wrong:
             return super().do_GET()
         body, length = self.server.wrong[self.path]
@@ -55,12 +65,14 @@ def server(published, tmp_path, monkeypatch):
     handler = functools.partial(Handler, directory=published)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.wrong, server.asked = {}, []
+        server.stalled, server.go_on = {}, threading.Event()
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setenv("GENCONV_URL", url + "/")
         monkeypatch.setenv("GENCONV_HOME", str(tmp_path / "home"))
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         yield server
+        server.go_on.set()
         server.shutdown()
 
 
@@ -224,6 +236,15 @@ def test_an_interrupted_download_leaves_nothing(server, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         presets.find("tiny-moss")
     assert asked and not cached(tmp_path)
+
+
+@pytest.mark.parametrize("sent", [0, 100])
+def test_a_server_that_stalls_is_given_up(sent, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "PATIENCE", 0.5)
+    server.stalled["/tiny-moss/model.weights.h5"] = sent
+    with pytest.raises(ValueError, match=r"Expected tiny-moss/model.weights.h5 .*timed out"):
+        presets.find("tiny-moss")
+    assert not cached(tmp_path) and socket.getdefaulttimeout() is None
 
 
 def test_a_cache_that_cannot_be_written_is_refused(server, tmp_path, monkeypatch):
