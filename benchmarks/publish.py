@@ -90,7 +90,6 @@ ORIGINS = {
     "texture-terrazzo": _texture("Terrazzo", "generated:terrazzo"),
     "texture-weave": _texture("Wicker", "generated:weave"),
     "frame-brick": _given("brick"),
-    "frame-grass": _given("grass"),
     "frame-gravel": _given("gravel"),
     "sound-crackle": Origin(
         "sound", "generated:crackle", "A crackling fire that goes on for ever."

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf import GenerativeConvNet, files, noise, presets
+from genconv_tf import GenerativeConvNet, catalogue, files, noise, presets
 from genconv_tf.resources import resource
 
 
@@ -95,6 +95,10 @@ SIZES = {1: (4096,), 2: (128, 128), 3: (16, 48, 48)}  # by rank
 
 @pytest.mark.parametrize("name", presets.names())
 def test_published_presets_are_whole_and_sample(name):
+    presets.verify(presets.find(name))
+    file = catalogue.list_presets(name)[name]["needs"]
+    if file:
+        pytest.skip(f"its filters, {file}, are not in GENCONV_HOME")
     model = GenerativeConvNet.from_preset(name)
     size, channels = SIZES[model.rank], 1 if model.rank == 1 else 3
     media = model.sample(1, size=size, steps=2)
