@@ -27,6 +27,7 @@ def layers(
     response="absolute",
     bins=15,
     span=60.0,
+    neighbours=False,
 ):
     """The bank as layers: `Layer`s, their kernels `(height, width, 1, filters)`, and the indices
     of those that give its responses.
@@ -39,13 +40,16 @@ def layers(
         response: `"relu"` of every filter and of its negative, `"absolute"`, |r|, or `"bins"`, a
             smoothed histogram (FRAME eq. 5, 7).
         bins, span: of `"bins"`, see `Layer`; those of the intensity span all pixels.
+        neighbours: whether half the difference of a pixel from the next along each axis is among
+            the responses: with |r| a Markov random field of total variation.
     """
     if response not in RESPONSES:
         raise ValueError(f"Expected a response of {RESPONSES}. Received: {response!r}")
-    spans = [span] * (len(wavelengths) + len(differences)) + [max(span, 128.0)]
+    spans = [span] * (len(wavelengths) + len(differences) + bool(neighbours)) + [max(span, 128.0)]
     angles = [o * math.pi / orientations for o in range(orientations)]
     groups = [np.concatenate([gabor(n, angle) for angle in angles], -1) for n in wavelengths]
     groups += [difference_of_gaussians(std) for std in differences]
+    groups += [neighbour_differences()] if neighbours else []
     if intensity:
         groups.append(np.ones((1, 1, 1, 1)))
     if not groups:
@@ -65,14 +69,16 @@ def layers(
 
 
 def names(
-    wavelengths=(4,), orientations=6, differences=(1.0,), intensity=True, response="absolute", **_
-):
+    wavelengths=(4,), orientations=6, differences=(1.0,), intensity=True, response="absolute",
+    neighbours=False, **_,
+):  # fmt: skip
     """What to call every filter of `layers`, of each of its groups: a list of lists."""
     waves = ("cosine", "sine")
     angles = [f"{180 * o / orientations:g} degrees" for o in range(orientations)]
     groups = [[f"Gabor of {n:g} pixels, {a}, {w}" for a in angles for w in waves]
               for n in wavelengths]  # fmt: skip
     groups += [[f"difference of Gaussians of {std:g} pixels"] for std in differences]
+    groups += [["next in the row", "next in the column"]] if neighbours else []
     groups += [["intensity"]] if intensity else []
     if response == "relu":
         groups = [[*group, *(f"{name}, negative" for name in group)] for group in groups]
@@ -106,6 +112,12 @@ def difference_of_gaussians(std):
     square = (x * x + y * y).astype(np.float64)
     centre, surround = (np.exp(-0.5 * square / s**2) for s in (std, RATIO * std))
     return _unit(centre / centre.sum() - surround / surround.sum())[:, :, None, None]
+
+
+def neighbour_differences():
+    """Half of the next pixel of the row less this one, and of the column: `(2, 2, 1, 2)`."""
+    row, column = [[-0.5, 0.5], [0, 0]], [[-0.5, 0], [0.5, 0]]
+    return np.stack([row, column], -1)[:, :, None]
 
 
 def _even(wave, envelope):

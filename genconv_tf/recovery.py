@@ -6,7 +6,8 @@ import numpy as np
 from genconv_tf import inpainting
 from genconv_tf.evaluation import figure
 
-OURS = "model"
+OURS, MEAN = "model", "model-mean"
+DRAWS = 16  # samples of a mean
 
 
 def masks(count, size, side, seed=0):
@@ -20,7 +21,25 @@ def masks(count, size, side, seed=0):
     return result
 
 
-def compare(model, images, side, seed=0, methods=None):
+def expected(model, media, mask, draws=DRAWS, seed=0, steps=0):
+    """The mean of several samples of the hidden part, an estimate of its expectation given the
+    rest: of all answers that with the least squared error, where one sample has twice as much.
+
+    Args:
+        model, media, mask, seed, steps: as `model.recover`.
+        draws: number of samples.
+
+    Returns:
+        NumPy array like `media`.
+    """
+    if draws < 1:
+        raise ValueError(f"Expected one sample at least. Received: draws={draws}")
+    each = model.recover(np.repeat(media, draws, 0), np.repeat(mask, draws, 0), seed, steps)
+    mean = each.reshape(len(media), draws, *media.shape[1:]).mean(1)
+    return (np.round(mean) if each.dtype == np.uint8 else mean).astype(each.dtype)
+
+
+def compare(model, images, side, seed=0, methods=None, draws=DRAWS):
     """Errors of the model and of every baseline on the same squares.
 
     Args:
@@ -29,23 +48,29 @@ def compare(model, images, side, seed=0, methods=None):
         side: of the square hidden in each.
         seed: of its place, and of the model's samples.
         methods: as `inpainting.METHODS`, all of them by default.
+        draws: samples of the model's mean.
 
     Returns:
         (errors, recovered, masks): dict of method to its errors, mean absolute differences of the
-        hidden pixels in [0, 1], one an image; the model's images; the masks.
+        hidden pixels in [0, 1], one an image, the model by one sample and by the mean of several;
+        the images of these two; the masks.
     """
     hidden = masks(len(images), images.shape[1:3], side, seed)
     # What is under a mask is not the model's to see.
     given = np.where(hidden[..., None] > 0, 0, images).astype(images.dtype)
-    made = model.recover(given, hidden, seed=seed)
-    errors = {OURS: [inpainting.recovery_error(*three) for three in zip(images, made, hidden)]}
+    made = {
+        OURS: model.recover(given, hidden, seed=seed),
+        MEAN: expected(model, given, hidden, draws, seed),
+    }
+    errors = {name: [inpainting.recovery_error(*three) for three in zip(images, each, hidden)]
+              for name, each in made.items()}  # fmt: skip
     errors |= inpainting.compare(images, hidden, methods or inpainting.METHODS)
     return errors, made, hidden
 
 
 def figures(errors):
     """The mean error of every method, its standard error, and how many times the model's it is."""
-    ours = np.mean(errors[OURS])
+    ours = np.mean(errors[MEAN])
     return {
         name: {
             **figure(np.mean(each), ours),

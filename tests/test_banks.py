@@ -166,6 +166,18 @@ def test_linear_banks_have_units_of_grey_levels(response, count):
         np.testing.assert_allclose(maps[bank.taps[-1]][..., :1], seen, rtol=1e-6)
 
 
+def test_neighbours_are_half_the_differences_along_both_axes():
+    x = np.random.default_rng(5).normal(size=(1, 7, 8, 1)).astype(np.float32)
+    how = {"wavelengths": (), "differences": (), "intensity": False, "neighbours": True}
+    bank = banks.make("linear", **how)
+    net = ScoringNetwork([Layer(1, 1, relu=False)], 2, "valid", bank=bank)
+    net(x)
+    row, column = (np.abs(np.diff(x, axis=axis))[:, :6, :7] / 2 for axis in (2, 1))
+    received = net.responses(x)[bank.taps[0]]
+    np.testing.assert_allclose(received, np.concatenate([row, column], -1), atol=1e-6)
+    assert linear_filters.names(**how) == [["next in the row", "next in the column"]]
+
+
 def config(saved, **bank):
     return {"layers": [{"filters": 1, "kernel": 1, "relu": False}], "weight_scale": 0.1, "size": 24,
             "bank": {"filters": saved, "layers": ["low", "high"], **bank},

@@ -67,6 +67,13 @@ def test_recovery_from_the_command_line(run_folder, picture, tmp_path):
     received = np.asarray(Image.open(tmp_path / "out" / "sample_0_0.png"))
     np.testing.assert_array_equal(received[hole == 0], image[hole == 0])
     assert not np.array_equal(received[hole > 0], image[hole > 0])
+    assert main(["sample", str(run_folder), "--output", str(tmp_path / "four"), *words[:4],
+                 "--num", "4"]) == 0  # fmt: skip
+    each = [np.asarray(Image.open(path)) for path in (tmp_path / "four").glob("sample_*.png")]
+    assert main(["sample", str(run_folder), "--output", str(tmp_path / "mean"), *words,
+                 "--mean", "4"]) == 0  # fmt: skip
+    mean = np.asarray(Image.open(tmp_path / "mean" / "sample_0_0.png"))
+    assert len(each) == 4 and np.abs(mean - np.mean(each, 0)).max() <= 0.5
 
 
 def test_variations_and_blends_from_the_command_line(run_folder, picture, tmp_path, capsys):

@@ -11,14 +11,16 @@ from genconv_tf.cli.main import main
 
 
 class Oracle:
-    """Knows the images; sees what it is given."""
+    """Knows the images; sees what it is given, and adds an offset and noise."""
 
-    def __init__(self, images, offset):
-        self.images, self.offset = images, offset
+    def __init__(self, images, offset, noise=0):
+        self.images, self.offset, self.noise = images, offset, noise
 
-    def recover(self, media, mask, seed):
+    def recover(self, media, mask, seed=0, steps=0):
         assert not media[mask > 0].any()
-        return np.where(mask[..., None] > 0, self.images + np.uint8(self.offset), media)
+        known = np.repeat(self.images, len(media) // len(self.images), 0).astype(float)
+        added = self.offset + self.noise * np.random.default_rng(seed).standard_normal(known.shape)
+        return np.where(mask[..., None] > 0, (known + added).round().astype(np.uint8), media)
 
 
 def test_masks_are_squares_of_their_own_place():
@@ -33,13 +35,37 @@ def test_errors_are_those_of_the_hidden_pixels():
     images = np.random.default_rng(0).integers(0, 200, (3, 16, 16, 3)).astype(np.uint8)
     methods = {"black": lambda image, mask: np.where(mask[..., None] > 0, 0.0, image)}
     errors, made, hidden = recovery.compare(Oracle(images, 51), images, 5, methods=methods)
-    np.testing.assert_allclose(errors["model"], 0.2)
+    np.testing.assert_allclose([errors["model"], errors["model-mean"]], 0.2)
     expected = [x[m > 0].mean() / 255 for x, m in zip(images, hidden)]
     np.testing.assert_allclose(errors["black"], expected)
     table = recovery.figures(errors)
     assert table["black"]["ratio"] == pytest.approx(np.mean(expected) / 0.2)
     assert table["black"]["error"] == pytest.approx(np.std(expected, ddof=1) / 3**0.5)
-    assert made.dtype == np.uint8
+    assert {name: each.dtype for name, each in made.items()} == {
+        "model": np.uint8, "model-mean": np.uint8}  # fmt: skip
+
+
+def test_the_mean_of_samples_is_as_much_nearer_as_it_must_be():
+    """Noise of standard deviation d is off by d √(2/π) in the mean, that of 16 by a fourth."""
+    images = np.full((4, 32, 32, 3), 100, np.uint8)
+    errors, _, _ = recovery.compare(Oracle(images, 0, 12), images, 24, methods={}, draws=16)
+    one = 12 * (2 / np.pi) ** 0.5 / 255
+    count = 4 * 24 * 24 * 3  # of a standard error of 0.76 of the mean
+    assert np.mean(errors["model"]) == pytest.approx(one, rel=5 * 0.76 / count**0.5)
+    assert np.mean(errors["model-mean"]) == pytest.approx(one / 4, rel=5 * 0.76 / count**0.5 + 0.01)
+    with pytest.raises(ValueError, match="one sample at least"):
+        recovery.expected(Oracle(images, 0), images, np.ones((4, 32, 32)), 0)
+
+
+def test_a_mean_is_of_samples_that_differ(small):
+    images = np.full((2, 32, 32, 3), 90, np.uint8)
+    mask = np.zeros((2, 32, 32), np.float32)
+    mask[:, 8:24, 8:24] = 1
+    each = small.recover(np.repeat(images, 4, 0), np.repeat(mask, 4, 0), seed=3).astype(float)
+    assert each[:4, 8:24, 8:24].std(0).mean() > 1
+    mean = recovery.expected(small, images, mask, 4, seed=3)
+    np.testing.assert_allclose(mean, each.reshape(2, 4, 32, 32, 3).mean(1), atol=0.5)
+    np.testing.assert_array_equal(mean[:, :8], images[:, :8])
 
 
 def test_separation_is_that_of_two_normal_distributions():
@@ -85,11 +111,13 @@ def test_an_experiment_tells_of_images_it_has_not_seen(tmp_path):
              "--hide", "6", "9", "--num", "2", "--quiet"]  # fmt: skip
     assert main([str(word) for word in words]) == 0
     table = json.loads((tmp_path / "out" / "recovery.json").read_text())
-    assert set(table) == {"M6", "M9"} and {"model", "telea", "mrf-l1"} <= set(table["M6"])
+    assert set(table) == {"M6", "M9"} and {"model", "model-mean", "telea", "mrf-l1"} <= set(
+        table["M6"]
+    )
     assert 0 < table["M6"]["model"]["value"] < 1
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert 0 <= scores["auc"] <= 1
     page = (tmp_path / "out" / "README.md").read_text()
     assert "| biharmonic |" in page and "ROC curve" in page
     with Image.open(tmp_path / "out" / "recovered_9.png") as sheet:
-        assert sheet.size == (3 * 20 - 4, 3 * 20 - 4)
+        assert sheet.size == (3 * 20 - 4, 4 * 20 - 4)

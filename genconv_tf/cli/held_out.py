@@ -36,7 +36,7 @@ def recoveries(folder, model, source, sides, seed):
         errors, made, hidden = recovery.compare(model, media, side, seed)
         tables[f"M{side}"] = recovery.figures(errors)
         masked = np.where(hidden[..., None] > 0, np.uint8(255), media)
-        rows = np.concatenate([batch[:SHOWN] for batch in (media, masked, made)])
+        rows = np.concatenate([batch[:SHOWN] for batch in (media, masked, *made.values())])
         write_image(folder / f"recovered_{side}.png", sheet(rows, min(SHOWN, len(media))))
     files.write_json(folder / "recovery.json", tables)
     lines = ["Mean absolute error of hidden squares, pixels in [0, 1], and its standard error "
@@ -45,5 +45,5 @@ def recoveries(folder, model, source, sides, seed):
     for name in next(iter(tables.values())):
         cells = [f"{t[name]['value']:.4f} ± {t[name]['error']:.4f}" for t in tables.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return [*lines, "", "The images, what was hidden, what was recovered:", "",
+    return [*lines, "", "The images, what was hidden, a sample of it, the mean of several:", "",
             *(f"![squares of {side}](recovered_{side}.png)\n" for side in sides)]  # fmt: skip

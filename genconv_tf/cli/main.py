@@ -91,6 +91,8 @@ def parser():
                      help="of --image, in (0, 1]: the share of the model's levels that is run, "
                           "from the finest up (default: 0.6)")  # fmt: skip
     one.add_argument("--mask", help="white where --image is to be sampled")
+    one.add_argument("--mean", type=_at_least(1), metavar="N", help="with --mask the mean of N "
+                     "samples: nearer to the truth than one, and smoother")  # fmt: skip
 
     one = commands.add_parser("blend", help="fresh samples of several models at once")
     one.add_argument("model", nargs="+", help="presets' names or preset folders")

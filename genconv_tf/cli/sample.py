@@ -13,6 +13,7 @@ from genconv_tf.data.sounds import RATE
 from genconv_tf.data.videos import write_video
 from genconv_tf.kinds import KINDS
 from genconv_tf.metadata import fresh_steps
+from genconv_tf.recovery import expected
 
 FRAME_RATE = 8.0  # frames a second of a chain that is watched
 BLACK = 32  # grey levels that JPEG may add to black, or take from white
@@ -21,7 +22,7 @@ BLACK = 32  # grey levels that JPEG may add to black, or take from white
 def run(options):
     if options.watch and options.image is not None:
         raise ValueError("Expected --watch of samples from noise. Received: --image")
-    for name, needs in (("mask", "image"), ("variation", "image")):
+    for name, needs in (("mask", "image"), ("variation", "image"), ("mean", "mask")):
         if getattr(options, name) is not None and getattr(options, needs) is None:
             raise ValueError(f"Expected --{needs} with --{name}. Received: none")
     if options.mask is not None and options.variation is not None:
@@ -136,5 +137,7 @@ def _recover(model, options):
         raise ValueError("Expected a mask with white pixels to sample. Received: none")
     if hole.all():
         raise ValueError("Expected a mask with black pixels, which are kept. Received: none")
-    copies = np.repeat(image[None], options.num, 0)
-    return model.recover(copies, np.repeat(hole[None], options.num, 0), options.seed, options.steps)
+    copies, holes = np.repeat(image[None], options.num, 0), np.repeat(hole[None], options.num, 0)
+    if options.mean:
+        return expected(model, copies, holes, options.mean, options.seed, options.steps)
+    return model.recover(copies, holes, options.seed, options.steps)
