@@ -13,10 +13,9 @@ test: $(VENV)/dev
 	$(RUN)/ruff format --check .
 	$(RUN)/pytest -n 2 --dist loadfile
 
-# The documentation site and, in site/gallery, the gallery: python -m http.server --directory site
+# The documentation site, with the gallery: python -m http.server --directory site
 docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
-	$(RUN)/genconv gallery --output site/gallery
 
 $(VENV)/demo: setup.py
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,13 +1,19 @@
-"""What MkDocs does with this project's files: scripts become pages, docstrings API entries.
+"""What MkDocs does with this project's files: scripts become pages, docstrings API entries, presets
+the gallery.
 
 A script's docstring begins its page, comments that begin a line are its text, the rest its code.
 """
 
 import ast
+import pathlib
 import re
+import tempfile
 
 import griffe
 from mkdocs.structure.files import File
+
+from genconv_tf import gallery
+from genconv_tf.serving import models
 
 SHARED = re.compile(r"^( +)(\w+(?:, \w+)+): .*(?:\n\1 +.*)*", re.MULTILINE)
 
@@ -18,7 +24,20 @@ def on_files(files, config):
         if file.src_uri.startswith("workflows/") and file.src_uri.endswith(".py"):
             name = file.src_uri.removesuffix(".py") + ".md"
             files.append(File.generated(config, name, content=page(file.content_string, name)))
+    for name, content in gallery_of_presets().items():
+        files.append(File.generated(config, f"gallery/{name}", content=content))
     return files
+
+
+def gallery_of_presets():
+    """The files of `genconv gallery` of all shipped presets: `{name: bytes}`."""
+    folders = models.named([])
+    presets = {name: (models.about(folder), folder) for name, folder in folders.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        made = pathlib.Path(folder) / "gallery"
+        gallery.write(made, presets)
+        paths = (path for path in made.rglob("*") if path.is_file())
+        return {path.relative_to(made).as_posix(): path.read_bytes() for path in paths}
 
 
 def page(source, name):

@@ -15,11 +15,12 @@ import urllib.parse
 import pytest
 
 import genconv_tf as gct
+from genconv_tf import presets
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = """
 import sys
-sys.modules["tensorflow"] = sys.modules["genconv_tf"] = None  # importing them now fails
+sys.modules["tensorflow"] = None  # importing it now fails
 from mkdocs.__main__ import cli
 cli()
 """
@@ -131,3 +132,13 @@ def test_every_workflow_is_a_page_with_all_of_its_code(site, script):
         if words and not line.startswith("#"):
             at = shown.find(words, at)
             assert at >= 0, line
+
+
+def test_the_gallery_of_all_presets_is_one_of_its_pages(site):
+    folder, pages = site
+    gallery = pages[pathlib.Path("gallery/index.html")]
+    assert set(presets.names()) <= gallery.ids
+    assert any(
+        link.endswith("gallery/index.html") for link in pages[pathlib.Path("index.html")].links
+    )
+    assert (folder / "gallery" / "models" / "sound-rain" / "sample.wav").is_file()
