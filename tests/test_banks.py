@@ -271,13 +271,13 @@ def test_a_preset_says_which_filters_it_needs(saved, tmp_path, monkeypatch, caps
     assert f"filters, not among these files: filters {moved}" in (folder / "README.md").read_text()
     named = {"frame-tiny": folder}
     assert catalogue.list_presets("frame-tiny")["frame-tiny"]["needs"] is None
-    assert models.servable(named, True) == (named, [])
+    assert models.servable(named, True) == (named, {})
     moved.unlink()
     assert catalogue.list_presets("frame-tiny")["frame-tiny"]["needs"] == str(moved)
     assert main(["list", "frame-tiny"]) == 0
     assert f"(needs {moved})" in capsys.readouterr().out
-    left, (line,) = models.servable({**named, "other": tmp_path}, False)
-    assert left == {"other": tmp_path} and str(moved) in line and "\n" not in line
+    served, left = models.servable({**named, "other": tmp_path}, False)
+    assert served == {"other": tmp_path} and left == {"frame-tiny": str(moved)}
     with pytest.raises(ValueError, match="Expected the filters of frame-tiny"):
         models.servable(named, True)
     shutil.copyfile(saved, tmp_path / "home" / moved.name)

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 
+from genconv_tf.home import home
 from genconv_tf.serving import models
 from genconv_tf.serving.limits import Limits
 
@@ -15,7 +16,9 @@ def run(options):
     token = read_token(options)
     folders, left = models.servable(models.named(options.model), named=bool(options.model))
     if left and not options.quiet:
-        print("\n".join(f"Not served: {line}" for line in left), file=sys.stderr)
+        files = ", ".join(sorted(set(left.values())))
+        print(f"Not served: {', '.join(left)}, whose filters, {files}, are not in {home()}",
+              file=sys.stderr)  # fmt: skip
     about = {name: models.about(folder) for name, folder in folders.items()}
     cluster = load()
     limits = Limits(positions=options.max_size**2, steps=options.max_steps, queue=options.queue)

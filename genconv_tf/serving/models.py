@@ -35,7 +35,8 @@ def named(words):
 
 
 def servable(folders, named):
-    """Of `{name: folder}` those that can be exported here, and a line on each of the others.
+    """Of `{name: folder}` those that can be exported here, and `{name: file}` of the others, the
+    filters that they lack.
 
     Args:
         named: whether they were asked for by name, and none may be left out.
@@ -43,16 +44,14 @@ def servable(folders, named):
     Raises:
         ValueError: one cannot be exported, and was asked for.
     """
-    left = {}
-    for name, folder in folders.items():
-        file = None if _exported(folder) else needs(about(folder))
-        if file:
-            left[name] = (
-                f"Expected the filters of {name}, {file}, in {home()}. Received: no such file"
-            )
+    lacks = {name: None if _exported(folder) else needs(about(folder))
+             for name, folder in folders.items()}  # fmt: skip
+    left = {name: file for name, file in lacks.items() if file}
     if left and named:
-        raise ValueError(next(iter(left.values())))
-    return {name: folder for name, folder in folders.items() if name not in left}, [*left.values()]
+        name, file = next(iter(left.items()))
+        raise ValueError(f"Expected the filters of {name}, {file}, in {home()}. "
+                         "Received: no such file")  # fmt: skip
+    return {name: folder for name, folder in folders.items() if name not in left}, left
 
 
 def saved_model(folder):
