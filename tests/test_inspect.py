@@ -31,6 +31,12 @@ def test_inspect_shows_pieces_basis_functions_and_modes(preset, picture, tmp_pat
     # A first-layer filter of 5x5 is what its basis function is: shown seven times as large.
     with Image.open(tmp_path / "out" / "basis_1.png") as sheet:
         assert sheet.size == (3 * 39 - 4, 2 * 39 - 4)
+    # The image for each of the four filters of the second layer, with frames in it.
+    shown = read_image(tmp_path / "out" / "detections.png")
+    image = read_image(tmp_path / "out" / "image.png")
+    assert shown.shape == (2 * 28 - 4, 2 * 28 - 4, 3)
+    changed = (shown[:24, :24] != image).any(-1)
+    assert 0.02 < changed.mean() < 0.6
     model = GenerativeConvNet.from_preset(preset)
     x = model.preprocessing.encode(read_image(tmp_path / "out" / "image.png")[None])
     made = model.preprocessing.decode(model.reconstruct(x)).numpy()[0]

@@ -1,11 +1,13 @@
-"""`genconv inspect`: what a model of images is made of, as pictures (GCN sections 4 and 5)."""
+"""`genconv inspect`: what a model of images is made of, as pictures (GCN sections 4 and 5, FRAME
+section 7)."""
 
 import pathlib
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageDraw
 
-from genconv_tf import GenerativeConvNet, files, noise, pyramid, structure
+from genconv_tf import GenerativeConvNet, files, noise, patterns, pyramid, structure
 from genconv_tf.card import sheet
 from genconv_tf.data.decode import read_image, write_image
 from genconv_tf.data.images import to_size
@@ -32,6 +34,9 @@ def run(options):
         write_image(
             folder / f"basis_{layer + 1}.png", pictures(basis, model.preprocessing, network.torus)
         )
+    layer = patterns.top_filters(network)
+    if layer is not None and _fits(network, layer, x):
+        write_image(folder / "detections.png", detected(network, x, layer, model.preprocessing))
     mode, residual = structure.find_mode(network, reference, x, options.steps)
     write_image(folder / "mode.png", model.preprocessing.decode(mode).numpy()[0])
     error = relative_error(network, reference, x)
@@ -40,7 +45,28 @@ def run(options):
     if not options.quiet:
         for name, value in facts.items():
             print(f"{name:22}{value}")
-        print(f"Wrote {folder}: image, reconstruction, mode, basis_1 to {len(network.specs)}")
+        names = sorted(path.stem for path in folder.glob("*.png") if "basis" not in path.stem)
+        print(f"Wrote {folder}: {', '.join(names)}, basis_1 to {len(network.specs)}")
+
+
+def _fits(network, layer, x):
+    """Whether what a filter of the layer sees is no larger than x."""
+    return all(n <= size for n, size in zip(network.fields[layer].extent, x.shape[1:-1]))
+
+
+def detected(network, x, layer, preprocessing):
+    """For each filter the image with frames where it finds its pattern, the strongest whitest."""
+    image, rows = preprocessing.decode(x).numpy()[0], []
+    for found in patterns.detections(network, x, layer):
+        shown = Image.fromarray(image)
+        draw = ImageDraw.Draw(shown)
+        for each in reversed(found):
+            top, left = each.begin
+            height, width = each.extent
+            light = round(255 * each.score / found[0].score)
+            draw.rectangle([left, top, left + width - 1, top + height - 1], outline=(light,) * 3)
+        rows.append(np.asarray(shown))
+    return sheet(np.stack(rows))
 
 
 def signal(model, path, seed):
