@@ -28,6 +28,10 @@ def run(options):
     if options.mask is not None and options.variation is not None:
         raise ValueError("Expected --mask or --variation. Received: both")
     model = load(options.model)
+    rank = properties(model)["rank"]
+    if options.watch and rank != 2:
+        raise ValueError("Expected a model of an image for --watch. "
+                         f"Received: one of a {KINDS[rank]}")  # fmt: skip
     if options.mask is not None:
         media = _recover(model, options)
     elif options.image is not None:
@@ -55,9 +59,6 @@ def write_samples(media, rate, options):
 def _write_chain(model, size, options):
     """Write the way of the first sample from noise to its end, `chain_SEED.gif`."""
     about = properties(model)
-    if about["rank"] != 2:
-        raise ValueError(f"Expected a model of an image for --watch. Received: one of a "
-                         f"{KINDS[about['rank']]}")  # fmt: skip
     total = sum(options.steps or steps for steps in fresh_steps(about))
     frames = min(options.watch, total + 1)
     until = np.linspace(0, total, frames).round().astype(int).tolist()
