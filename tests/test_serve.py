@@ -312,7 +312,7 @@ def test_the_end_answers_what_was_asked_before(server):
         target=lambda: answers.append(server.get("/v1/models/texture:predict", long))
     )
     asked.start()
-    time.sleep(0.3)
+    wait_for(lambda: b"genconv_requests_in_flight 1.0" in server.get("/metrics")[1])
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(90) == 0
     asked.join(10)
