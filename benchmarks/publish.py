@@ -28,20 +28,16 @@ from genconv_tf.data.images import images
 from genconv_tf.data.sounds import sounds
 from genconv_tf.data.videos import videos
 from genconv_tf.export import ExportedModel
-from genconv_tf.metadata import given_filters
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "saved_models"
 SIZE = 256  # of the textures
 SHOWN = ("pool", "pebbles", "brick")  # of the textures, in the picture of the README
-MOST = 5e6  # bytes of a SavedModel that is published beside its preset
-CARRIED = {
-    name: f"skimage.data.{name}, from {source}, scaled to 256x256"
-    for name, source in (
-        ("brick", "Bricks25 of CC0Textures"),
-        ("grass", "Grass 01 by linolafett on DeviantArt"),
-        ("gravel", "Gravel04 of CC0Textures"),
-    )
+BESIDE = ("texture-brick", "sound-crackle", "sound-rain")  # have a SavedModel published with them
+CARRIED = {  # where the textures that scikit-image carries come from
+    "brick": "Bricks25 of CC0Textures",
+    "grass": "Grass 01 by linolafett on DeviantArt",
+    "gravel": "Gravel04 of CC0Textures",
 }
 
 
@@ -60,18 +56,18 @@ def _texture(name, source, licence="CC0-1.0"):
 
 
 def _carried(name):
-    return _texture(name.capitalize(), CARRIED[name])
+    return f"skimage.data.{name}, from {CARRIED[name]}, scaled to 256x256"
 
 
 def _given(name):
     summary = f"{name.capitalize()} from one weight for each VGG filter: stationary deep FRAME."
-    return Origin("frame-texture", CARRIED[name], summary)
+    return Origin("frame-texture", _carried(name), summary)
 
 
 ORIGINS = {
-    "texture-brick": _carried("brick"),
-    "texture-grass": _carried("grass"),
-    "texture-gravel": _carried("gravel"),
+    "texture-brick": _texture("Brick", _carried("brick")),
+    "texture-grass": _texture("Grass", _carried("grass")),
+    "texture-gravel": _texture("Gravel", _carried("gravel")),
     "texture-galaxies": _texture(
         "Galaxies", "the middle 256x256 of skimage.data.hubble_deep_field, by NASA", "public domain"
     ),
@@ -128,9 +124,7 @@ def publish(name, runs, photographs, vgg, changes):
     folder = PUBLISHED / name
     media = {"exemplar": exemplar, "samples": samples}
     model.save_to_preset(folder, replace=True, half=True, **media, **facts)
-    size = sum(path.stat().st_size for path in exported.rglob("*") if path.is_file())
-    # A SavedModel would hold the filters as well, which a FRAME preset only names.
-    if size < MOST and not given_filters(model.get_config()["bank"]):
+    if name in BESIDE:
         model.export(folder / "1", **facts)
     print(
         name, {key: round(value.get("ratio", value["value"]), 2) for key, value in figures.items()}

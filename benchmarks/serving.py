@@ -71,11 +71,18 @@ class Server:
         for folder in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 command = (folder / "cmdline").read_bytes()
-                if b"ServeReplica" in command or b"ProxyActor" in command:
+                ours = b"ServeReplica" in command or b"ProxyActor" in command
+                if ours and self.began(int(folder.name)):
                     total += int((folder / "statm").read_text().split()[1])
             except OSError:
                 continue
         return total * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def began(self, pid):
+        """Whether a process is below this server: another one may run on the machine."""
+        while pid > 1 and pid != self.process.pid:
+            pid = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return pid == self.process.pid
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

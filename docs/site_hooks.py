@@ -12,8 +12,7 @@ import tempfile
 import griffe
 from mkdocs.structure.files import File
 
-from genconv_tf import gallery
-from genconv_tf.serving import models
+from genconv_tf import catalogue, gallery
 
 SHARED = re.compile(r"^( +)(\w+(?:, \w+)+): .*(?:\n\1 +.*)*", re.MULTILINE)
 
@@ -31,11 +30,9 @@ def on_files(files, config):
 
 def gallery_of_presets():
     """The files of `genconv gallery` of all shipped presets: `{name: bytes}`."""
-    folders = models.named([])
-    presets = {name: (models.about(folder), folder) for name, folder in folders.items()}
     with tempfile.TemporaryDirectory() as folder:
         made = pathlib.Path(folder) / "gallery"
-        gallery.write(made, presets)
+        gallery.write(made, catalogue.shipped())
         paths = (path for path in made.rglob("*") if path.is_file())
         return {path.relative_to(made).as_posix(): path.read_bytes() for path in paths}
 

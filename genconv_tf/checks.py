@@ -21,7 +21,7 @@ def check_until(until):
     """The number of steps after which chains are shown, as a tensor; `None` for the end."""
     if until is None:
         return None
-    if not isinstance(until, int) or until < 0:
+    if not isinstance(until, int) or isinstance(until, bool) or until < 0:
         raise ValueError(f"Expected until >= 0. Received: {until!r}")
     return tf.constant(until)
 

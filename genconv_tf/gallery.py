@@ -7,7 +7,7 @@ import string
 
 from genconv_tf import files
 from genconv_tf.kinds import KINDS
-from genconv_tf.metadata import fresh_steps
+from genconv_tf.metadata import about, fresh_steps
 
 PAGE = pathlib.Path(__file__).parent / "page"
 FIGURES = 5  # of a card
@@ -40,18 +40,18 @@ def render(models, place, live):
     return page.substitute(cards=cards, sampler=sampler if live else "", count=len(models))
 
 
-def write(folder, presets):
+def write(folder, models):
     """Write the gallery as a static site.
 
     Args:
         folder: a new or empty folder.
-        presets: `{name: (metadata, folder)}`.
+        models: `{name: folder}`, of presets or SavedModels.
     """
     with files.whole_folder(folder) as partial:
         shown = {}
-        for name, (meta, preset) in presets.items():
-            found = media(preset)
-            shown[name] = meta, list(found)
+        for name, place in models.items():
+            found = media(place)
+            shown[name] = about(place), list(found)
             (partial / "models" / name).mkdir(parents=True)
             for file, path in found.items():
                 shutil.copyfile(path, partial / "models" / name / file)

@@ -1,12 +1,25 @@
 """What a model's metadata say, read without TensorFlow."""
 
+import json
+import pathlib
+
 from genconv_tf.home import own_file
+from genconv_tf.integrity import EXTRA, METADATA
+
+
+def about(folder):
+    """The metadata of a preset's or a SavedModel's folder; an empty dict where it has none."""
+    folder = pathlib.Path(folder)
+    for path in (folder / METADATA, folder / EXTRA / METADATA):
+        if path.is_file():
+            return json.loads(path.read_text())
+    return {}
 
 
 def fresh_steps(meta):
     """Langevin steps of a fresh sample at every level, coarse to fine."""
     steps = meta["sampler"].get("fresh_steps") or meta["sampler"]["steps"]
-    return list(steps) if isinstance(steps, (list, tuple)) else [steps] * meta.get("levels", 1)
+    return list(steps) if isinstance(steps, (list, tuple)) else [steps] * meta["levels"]
 
 
 def given_filters(bank):

@@ -12,7 +12,7 @@ from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.layers import plain
-from genconv_tf.penalty import added, now_and_then, overshoot
+from genconv_tf.penalty import penalised
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row
 from genconv_tf.synthesis import advance
@@ -73,19 +73,11 @@ class GenerativeConvNet(keras.Model):
         self.preprocessing = _made(Preprocessing, preprocessing)
         self.rank, self.channels, self.size, self.seed = rank, channels, size, seed
         self._config = {
-            "layers": layers,
-            "rank": rank,
-            "channels": channels,
-            "levels": levels,
-            "factor": factor,
-            "boundary": boundary,
-            "weight_init": weight_init,
-            "weight_scale": weight_scale,
-            "bank": bank,
-            "size": size,
-            "precision": precision,
+            "layers": layers, "rank": rank, "channels": channels, "levels": levels,
+            "factor": factor, "boundary": boundary, "weight_init": weight_init,
+            "weight_scale": weight_scale, "bank": bank, "size": size, "precision": precision,
             "seed": seed,
-        }
+        }  # fmt: skip
         resolved = resolve(precision, exact=self.sampler.adjusted)
         own = ("layers", "rank", "boundary", "weight_init", "weight_scale")
         network = {name: self._config[name] for name in own}
@@ -228,15 +220,9 @@ class GenerativeConvNet(keras.Model):
         if self.learning.by_variance:
             gradient = ml.by_variance(network, data, gradient)
         weight = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))[i]
-        if weight:
-            penalty = now_and_then(
-                lambda: overshoot(self.levels[i], data, chains, seeds)[1],
-                tf.cast(self.optimizer.iterations, tf.int32),
-                self.learning.penalty_interval,
-                network.trainable_variables,
-            )
-            gradient = added(gradient, penalty, weight)
-        return gap, gradient
+        iteration = tf.cast(self.optimizer.iterations, tf.int32)
+        often = iteration, weight, self.learning.penalty_interval
+        return gap, penalised(gradient, self.levels[i], data, chains, seeds, *often)
 
     def window(self, level):
         """Longest lengths that `level` runs and learns from, `None` along an axis for any."""

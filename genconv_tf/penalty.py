@@ -21,6 +21,24 @@ MOST = 3.0
 WINDOW = 6
 
 
+def penalised(gradient, level, data, chains, seeds, iteration, weight, interval=1):
+    """The gradient of a level's likelihood, with the penalty's at every `interval`-th update.
+
+    Args:
+        gradient: list of one tensor per trainable weight of the level's network.
+        level, data, chains, seeds: as of `overshoot`.
+        iteration, interval: as of `now_and_then`.
+        weight: of the penalty; 0 for none.
+    """
+    if not weight:
+        return gradient
+    weights = level.network.trainable_variables
+    penalty = now_and_then(
+        lambda: overshoot(level, data, chains, seeds)[1], iteration, interval, weights
+    )
+    return added(gradient, penalty, weight)
+
+
 def overshoot(level, data, chains, seeds):
     """How far Langevin steps overshoot, and the gradient of that.
 

@@ -58,13 +58,10 @@ def write_card(folder):
     pictures."""
     folder = pathlib.Path(folder)
     meta = json.loads((folder / METADATA).read_text())
-    if "levels" not in meta:  # Metadata of version 0.1 may not say.
-        meta["levels"] = json.loads((folder / CONFIG).read_text())["config"]["levels"]
     files.write_text(folder / CARD, cards.render(meta))
     for path in folder.glob(f"*/{EXTRA}/{METADATA}"):
         own = json.loads(path.read_text())
-        own = {**facts(folder), "levels": meta["levels"], **own}
-        files.write_text(path.with_name(CARD), cards.render(own))
+        files.write_text(path.with_name(CARD), cards.render({**facts(folder), **own}))
 
 
 def facts(preset):

@@ -69,7 +69,8 @@ def compare(model, images, side, seed=0, methods=None, draws=DRAWS):
 
 
 def figures(errors):
-    """The mean error of every method, its standard error, and how many times the model's it is."""
+    """The mean error of every method, its standard error, and how many times it is that of the
+    model's mean."""
     ours = np.mean(errors[MEAN])
     return {
         name: {

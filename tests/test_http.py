@@ -7,12 +7,14 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
 from genconv_tf import gallery
+from genconv_tf.metadata import about
 from genconv_tf.serving import Refused, models, query
 from genconv_tf.serving.http import Service
 from genconv_tf.serving.limits import Limits
@@ -27,7 +29,7 @@ class Here:
 
     def __init__(self, folders):
         self.runner, self.folders = Runner(folders), folders
-        self.models = {name: models.about(folder) for name, folder in folders.items()}
+        self.models = {name: about(folder) for name, folder in folders.items()}
 
     async def signatures(self, name):
         return self.runner.signatures(name)
@@ -93,6 +95,19 @@ def test_predict_answers_in_both_formats(client, folder):
     x = np.random.default_rng(0).normal(0, 20, (2, 32, 32, 3)).astype(np.float32)
     scores = client.post(URL + ":predict", json={"instances": x.tolist()}).json()["predictions"]
     np.testing.assert_allclose(scores, model_of(folder).score(x), rtol=1e-5)
+
+
+def test_a_chain_is_watched_in_both_formats(client, folder):
+    """`until` is a scalar, as `steps` is: no axis of rows."""
+    inputs = {"seed": [[7, 0]], "size": [32, 40], "steps": 2, "until": 3}
+    columns = client.post(URL + ":predict", json={"signature_name": "watch", "inputs": inputs})
+    rows = [{**inputs, "seed": [7, 0]}]
+    by_row = client.post(URL + ":predict", json={"signature_name": "watch", "instances": rows})
+    expected = model_of(folder).sample_media(
+        *(tf.constant(inputs[key]) for key in ("seed", "size", "steps", "until"))
+    )
+    np.testing.assert_array_equal(columns.json()["outputs"], expected)
+    np.testing.assert_array_equal(by_row.json()["predictions"], expected)
 
 
 def test_samples_of_one_call_are_those_of_many(backend, folder):
@@ -308,7 +323,7 @@ def test_the_page_shows_every_model_and_trusts_none(client):
 
 
 def test_the_gallery_is_a_site_of_its_own(folder, tmp_path):
-    gallery.write(tmp_path / "site", {"texture": (models.about(folder), folder)})
+    gallery.write(tmp_path / "site", {"texture": folder})
     page = (tmp_path / "site" / "index.html").read_text()
     for name in ("exemplar.png", "samples.png"):
         assert f'src="models/texture/{name}"' in page

@@ -215,6 +215,18 @@ def wait_for(condition, seconds=60):
     raise AssertionError(f"not within {seconds} s")
 
 
+def in_flight(server):
+    """A request of seconds, once the server has it: its thread, and a list for its answer."""
+    long = {**SAMPLE, "inputs": {"seed": [[5, 0]], "size": [64, 64], "steps": 400}}
+    answers = []
+    asked = threading.Thread(
+        target=lambda: answers.append(server.get("/v1/models/texture:predict", long))
+    )
+    asked.start()
+    wait_for(lambda: b"genconv_requests_in_flight 1.0" in server.get("/metrics")[1])
+    return asked, answers
+
+
 def replicas(server, kind):
     """Processes below the server that sample, `"worker"`, or that take requests, `"ingress"`."""
     found = []
@@ -239,13 +251,7 @@ def below(pid, server):
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/stat").is_file(), reason="needs Linux's /proc")
 def test_a_killed_worker_comes_back_and_no_request_is_lost(server, expected):
-    long = {**SAMPLE, "inputs": {"seed": [[5, 0]], "size": [64, 64], "steps": 400}}
-    answers = []
-    asked = threading.Thread(
-        target=lambda: answers.append(server.get("/v1/models/texture:predict", long))
-    )
-    asked.start()
-    time.sleep(0.3)
+    asked, answers = in_flight(server)
     (worker,) = replicas(server, "worker")
     os.kill(worker, signal.SIGKILL)
     asked.join(120)
@@ -259,13 +265,7 @@ def test_a_killed_ingress_comes_back_and_no_request_is_silently_lost(server, exp
     """What it was answering is refused by the proxy, at once; HTTP and gRPC come back."""
     import grpc
 
-    long = {**SAMPLE, "inputs": {"seed": [[5, 0]], "size": [64, 64], "steps": 400}}
-    answers = []
-    asked = threading.Thread(
-        target=lambda: answers.append(server.get("/v1/models/texture:predict", long))
-    )
-    asked.start()
-    time.sleep(0.3)
+    asked, answers = in_flight(server)
     (ingress,) = replicas(server, "ingress")
     os.kill(ingress, signal.SIGKILL)
     asked.join(60)
@@ -306,13 +306,7 @@ def test_slow_clients_are_answered_or_refused_and_hold_nobody_up(server, expecte
 
 
 def test_the_end_answers_what_was_asked_before(server):
-    long = {**SAMPLE, "inputs": {"seed": [[5, 0]], "size": [64, 64], "steps": 400}}
-    answers = []
-    asked = threading.Thread(
-        target=lambda: answers.append(server.get("/v1/models/texture:predict", long))
-    )
-    asked.start()
-    wait_for(lambda: b"genconv_requests_in_flight 1.0" in server.get("/metrics")[1])
+    asked, answers = in_flight(server)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(90) == 0
     asked.join(10)

@@ -6,6 +6,5 @@ from genconv_tf.serving import models
 
 def run(options):
     folders = models.named(options.model)
-    presets = {name: (models.about(folder), folder) for name, folder in folders.items()}
-    gallery.write(options.output, presets)
-    print(f"Wrote {options.output}/index.html: {len(presets)} models")
+    gallery.write(options.output, folders)
+    print(f"Wrote {options.output}/index.html: {len(folders)} models")

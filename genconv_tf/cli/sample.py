@@ -41,7 +41,7 @@ def run(options):
         media = model.sample(options.num, size, seed=options.seed, steps=options.steps)
     write_samples(media, properties(model)["preprocessing"].get("rate"), options)
     if options.watch:
-        _write_chain(model, size, options)
+        _write_chain(model, size, media[:1], options)
 
 
 def write_samples(media, rate, options):
@@ -56,14 +56,14 @@ def write_samples(media, rate, options):
         print(f"Wrote {len(media)} samples of {size} to {folder}")
 
 
-def _write_chain(model, size, options):
-    """Write the way of the first sample from noise to its end, `chain_SEED.gif`."""
+def _write_chain(model, size, end, options):
+    """Write the way of the first sample from noise to its `end`, `chain_SEED.gif`."""
     about = properties(model)
     total = sum(options.steps or steps for steps in fresh_steps(about))
     frames = min(options.watch, total + 1)
-    until = np.linspace(0, total, frames).round().astype(int).tolist()
+    until = np.linspace(0, total, frames).round().astype(int).tolist()[:-1]
     how = {"size": size, "seed": options.seed, "steps": options.steps}
-    chain = np.concatenate([model.sample(1, until=each, **how) for each in until])
+    chain = np.concatenate([*(model.sample(1, until=each, **how) for each in until), end])
     write_video(pathlib.Path(options.output) / f"chain_{options.seed}.gif", chain, FRAME_RATE)
 
 

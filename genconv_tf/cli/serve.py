@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 
+from genconv_tf import metadata
 from genconv_tf.home import home
 from genconv_tf.serving import models
 from genconv_tf.serving.limits import Limits
@@ -19,7 +20,7 @@ def run(options):
         files = ", ".join(sorted(set(left.values())))
         print(f"Not served: {', '.join(left)}, whose filters, {files}, are not in {home()}",
               file=sys.stderr)  # fmt: skip
-    about = {name: models.about(folder) for name, folder in folders.items()}
+    about = {name: metadata.about(folder) for name, folder in folders.items()}
     cluster = load()
     limits = Limits(positions=options.max_size**2, steps=options.max_steps, queue=options.queue)
     handle = cluster.start(folders, about, limits, options.host, options.port, token,

@@ -31,7 +31,7 @@ class Limits:
 
     def check(self, inputs):
         """Raise `Refused` where the inputs of a signature ask for more."""
-        rows = max([len(v) for k, v in inputs.items() if k not in ("size", "steps")], default=1)
+        rows = max([len(v) for k, v in inputs.items() if k != "size" and np.ndim(v)], default=1)
         if rows > self.rows:
             raise Refused(400, f"Expected at most {self.rows} rows. Received: {rows}")
         if "steps" in inputs:

@@ -6,8 +6,8 @@ import pathlib
 
 from genconv_tf import catalogue
 from genconv_tf.home import home
-from genconv_tf.integrity import CONFIG, EXTRA, METADATA, WEIGHTS
-from genconv_tf.metadata import needs
+from genconv_tf.integrity import CONFIG, METADATA, WEIGHTS
+from genconv_tf.metadata import about, needs
 
 
 def named(words):
@@ -57,8 +57,8 @@ def servable(folders, named):
 def saved_model(folder):
     """The SavedModel's folder of a preset or SavedModel; exported first where there is none."""
     folder = pathlib.Path(folder)
-    if _exported(folder):
-        return _exported(folder)
+    if found := _exported(folder):
+        return found
     from genconv_tf import GenerativeConvNet, __version__
 
     weights = json.loads((folder / METADATA).read_text())["sha256"][WEIGHTS]
@@ -73,15 +73,6 @@ def _exported(folder):
     folder = pathlib.Path(folder)
     here = (path for path in (folder, folder / "1") if (path / "saved_model.pb").is_file())
     return next(here, None)
-
-
-def about(folder):
-    """What is known of a model without loading it: its metadata, or an empty dict."""
-    folder = pathlib.Path(folder)
-    for path in (folder / METADATA, folder / EXTRA / METADATA):
-        if path.is_file():
-            return json.loads(path.read_text())
-    return {}
 
 
 def _folder(word):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from genconv_tf import noise
 from genconv_tf.data.media import encode
 from genconv_tf.export import ExportedModel
+from genconv_tf.metadata import about
 from genconv_tf.serving import Refused, models
 
 
@@ -96,7 +97,7 @@ class Runner:
 
     def encoded(self, name, media, extension):
         """One medium as the bytes of a file; see `data.media.encode`."""
-        rate = models.about(self._folder(name))["preprocessing"].get("rate")
+        rate = about(self._folder(name))["preprocessing"].get("rate")
         try:
             return encode(media, extension, rate)
         except ValueError as error:
