@@ -2,7 +2,8 @@
 
 from genconv_tf import GenerativeConvNet
 from genconv_tf.blending import blend
-from genconv_tf.cli.sample import lengths, write_samples
+from genconv_tf.cli import given
+from genconv_tf.cli.sample import properties, write_samples
 from genconv_tf.data.decode import read_image
 
 
@@ -14,7 +15,7 @@ def run(options):
         options.weights,
         guide,
         num=options.num,
-        size=lengths(models[0], options),
+        size=given.size(properties(models[0]), options),
         seed=options.seed,
         steps=options.steps,
         soften=options.soften,

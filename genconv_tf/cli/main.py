@@ -86,11 +86,13 @@ def parser():
     one.add_argument("--watch", type=_at_least(2), metavar="N", help="also write the way of the "
                      "first sample from noise to its end, a GIF of N frames")  # fmt: skip
     one.add_argument("--image", help="to start from instead of noise, or with --mask one with a "
-                     "hole")  # fmt: skip
+                     "hole; of a model of videos or of sounds a video or a sound. --size, "
+                     "--frames and --seconds cut it")  # fmt: skip
     one.add_argument("--variation", type=_share, metavar="V",
                      help="of --image, in (0, 1]: the share of the model's levels that is run, "
                           "from the finest up (default: 0.6)")  # fmt: skip
-    one.add_argument("--mask", help="white where --image is to be sampled")
+    one.add_argument("--mask", help="white where --image is to be sampled; of a video a picture "
+                     "for all frames or a video, of a sound FROM:TO in seconds")  # fmt: skip
     one.add_argument("--mean", type=_at_least(1), metavar="N", help="with --mask the mean of N "
                      "samples: nearer to the truth than one, and smoother")  # fmt: skip
 

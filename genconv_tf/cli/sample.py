@@ -1,4 +1,4 @@
-"""`genconv sample`: fresh samples, an image varied, or a hole recovered, from a preset or a
+"""`genconv sample`: fresh samples, media varied, or a hole in them recovered, from a preset or a
 SavedModel."""
 
 import dataclasses
@@ -7,16 +7,15 @@ import pathlib
 import numpy as np
 
 from genconv_tf.card import sheet
-from genconv_tf.data.decode import read_image, write_image
+from genconv_tf.cli import given
+from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import write
-from genconv_tf.data.sounds import RATE
 from genconv_tf.data.videos import write_video
 from genconv_tf.kinds import KINDS
 from genconv_tf.metadata import fresh_steps
 from genconv_tf.recovery import expected
 
 FRAME_RATE = 8.0  # frames a second of a chain that is watched
-BLACK = 32  # grey levels that JPEG may add to black, or take from white
 
 
 def run(options):
@@ -37,7 +36,7 @@ def run(options):
     elif options.image is not None:
         media = _vary(model, options)
     else:
-        size = lengths(model, options)
+        size = given.size(properties(model), options)
         media = model.sample(options.num, size, seed=options.seed, steps=options.steps)
     write_samples(media, properties(model)["preprocessing"].get("rate"), options)
     if options.watch:
@@ -87,58 +86,20 @@ def properties(model):
             "sampler": sampler, "levels": len(model.levels)}  # fmt: skip
 
 
-def lengths(model, options):
-    """The size that --size, --frames and --seconds ask for; `None` for the model's own."""
-    about = properties(model)
-    rank, size = about["rank"], list(about["size"])
-    for name, needs in (("size", (2, 3)), ("frames", (3,)), ("seconds", (1,))):
-        if getattr(options, name) is not None and rank not in needs:
-            kinds = " or a ".join(KINDS[r] for r in needs)
-            raise ValueError(f"Expected a model of a {kinds} for --{name}. "
-                             f"Received: one of a {KINDS[rank]}")  # fmt: skip
-    if options.size is not None:
-        size[-2:] = (options.size,) * 2 if isinstance(options.size, int) else options.size
-    if options.frames is not None:
-        size[0] = options.frames
-    if options.seconds is not None:
-        rate = about["preprocessing"].get("rate") or RATE
-        size[0] = max(1, round(options.seconds * rate))
-    if len(size) != rank:
-        raise ValueError(f"Expected --size of {min(rank, 2)} lengths. Received: {options.size}")
-    return tuple(size)
-
-
 def _vary(model, options):
     if not hasattr(model, "vary"):
         raise ValueError("Expected a preset for --image without --mask. Received: a SavedModel")
-    for name in ("size", "frames", "seconds"):
-        if getattr(options, name) is not None:
-            raise ValueError(f"Expected the image's own size. Received: --{name}")
-    if model.rank != 2:
-        raise ValueError(f"Expected a model of an image for --image. Received: one of a "
-                         f"{KINDS[model.rank]}")  # fmt: skip
-    copies = np.repeat(read_image(options.image)[None], options.num, 0)
+    known, _ = given.media(properties(model), options)
     how = {} if options.variation is None else {"strength": options.variation}
-    return model.vary(copies, seed=options.seed, steps=options.steps, **how)
+    return model.vary(_copies(known, options), seed=options.seed, steps=options.steps, **how)
 
 
 def _recover(model, options):
-    image, mask = read_image(options.image), read_image(options.mask)
-    if image.shape != mask.shape:
-        raise ValueError(
-            f"Expected a mask of the image's size, {image.shape[0]}x{image.shape[1]}. "
-            f"Received: {mask.shape[0]}x{mask.shape[1]}"
-        )
-    grey = np.mean((mask > BLACK) & (mask < 255 - BLACK))
-    if grey > 0:
-        raise ValueError(f"Expected a mask of black and white alone. Received: {options.mask}, "
-                         f"{max(grey, 0.001):.1%} of it grey")  # fmt: skip
-    hole = (mask.max(-1) > 127).astype(np.float32)
-    if not hole.any():
-        raise ValueError("Expected a mask with white pixels to sample. Received: none")
-    if hole.all():
-        raise ValueError("Expected a mask with black pixels, which are kept. Received: none")
-    copies, holes = np.repeat(image[None], options.num, 0), np.repeat(hole[None], options.num, 0)
+    known, hole = (_copies(each, options) for each in given.media(properties(model), options))
     if options.mean:
-        return expected(model, copies, holes, options.mean, options.seed, options.steps)
-    return model.recover(copies, holes, options.seed, options.steps)
+        return expected(model, known, hole, options.mean, options.seed, options.steps)
+    return model.recover(known, hole, options.seed, options.steps)
+
+
+def _copies(one, options):
+    return np.repeat(one[None], options.num, 0)
