@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from genconv_tf import pyramid, sizes
@@ -86,16 +87,46 @@ def observe(model, data):
             for each, size in zip(sums, shapes)]  # fmt: skip
 
 
+def relative_errors(level, observed, x):
+    """How far the statistics of samples are from those observed, filter by filter (FRAME eq. 28).
+
+    Args:
+        level: a `Level` of a FRAME model.
+        observed: its `Observed`.
+        x: samples at this level, `(num, *size, channels)`; their mean is compared.
+
+    Returns:
+        For each top layer an array `(filters,)` for the filters that it sees: length, over
+        positions if each has a weight, of the difference, over that of what is observed. A filter
+        that responds less than a tenth as strongly as its layer counts as one that does.
+    """
+    rows = [statistics(level.network, x[i : i + 1]) for i in range(len(x))]
+    made, result = [tf.add_n(each) / len(x) for each in zip(*rows)], []
+    for mean, expected in zip(made, observed.means):
+        off, whole = (
+            np.linalg.norm(np.reshape(each, [-1, each.shape[-1]]), axis=0)
+            for each in (mean[0] - expected, expected)
+        )
+        least = LEAST_DEVIATION * np.sqrt(np.mean(whole**2))
+        result.append(off / np.maximum(np.maximum(whole, least), 1e-12))
+    return result
+
+
 def check(network):
     """Raise a `ValueError` if there is nothing to match, or f is not linear in what is learned."""
     if getattr(network, "bank", None) is None:
         raise ValueError("Expected a FRAME model, with a bank of given filters. Received: a model "
                          "without one, which has no statistics to match")  # fmt: skip
-    learned = [i for i, *_ in network.learned()]
-    if learned != network.tops or any(network.specs[i].relu for i in learned):
+    if not linear(network):
         relu = [layer.relu for layer in network.own]
         raise ValueError("Expected one layer of filters on the bank, of relu=false, so that f is "
                          f"linear in its weights. Received: relu of {relu}")  # fmt: skip
+
+
+def linear(network):
+    """Whether f is linear in what is learned: an exponential family, which matches statistics."""
+    learned = [i for i, *_ in network.learned()]
+    return learned == network.tops and not any(network.specs[i].relu for i in learned)
 
 
 def _below(network, x, boundary):

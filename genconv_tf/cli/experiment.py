@@ -7,9 +7,9 @@ import sys
 
 import tensorflow as tf
 
-from genconv_tf import GenerativeConvNet, evaluation_of_objects, files, recipes, sizes
+from genconv_tf import GenerativeConvNet, evaluation_of_objects, files, recipes, sizes, statistics
 from genconv_tf.card import sheet
-from genconv_tf.cli import held_out, train
+from genconv_tf.cli import held_out, matched, train
 from genconv_tf.cli.evaluate import measure
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import write
@@ -49,6 +49,8 @@ def run(options):
         results["reconstructions"] = {"error": {"value": float(error)}}
     files.write_json(folder / "results.json", results)
     tables = []
+    if model.finest.network.bank is not None and statistics.linear(model.finest.network):
+        tables += matched.table(folder, model, x, options.num, 1)
     if options.others:
         x = held_out.load(model, options.input)
         tables += held_out.scores(folder, model, x, options.others)
