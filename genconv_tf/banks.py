@@ -42,18 +42,26 @@ class Bank:
                     for tap in self.taps for i, layer in enumerate(own)]  # fmt: skip
         return (*self.layers, *branches)
 
-    def variables(self, i, channels):
+    def variables(self, i, lengths, channels):
         """Kernel and bias of layer `i` as variables, which all networks on this bank share.
 
         They are no Keras weights: a published model holds what it learned and the filters' hash.
+
+        Args:
+            i: index of the layer.
+            lengths, channels: of the responses below it.
         """
         if self.weights[i] is None:
             return None, None
+        kernel, bias = self.weights[i]
+        if kernel.shape[-2] != channels:
+            raise ValueError(f"Expected filters of {channels} channels. "
+                             f"Received: {kernel.shape[-2]}")  # fmt: skip
+        if self.layers[i].kernel == "full" and kernel.shape[:-2] != tuple(lengths):
+            raise ValueError("Expected data of the size that a fully connected layer of the bank "
+                             f"is made for, {kernel.shape[:-2]} responses below it. "
+                             f"Received: {tuple(lengths)}")  # fmt: skip
         if i not in self._variables:
-            kernel, bias = self.weights[i]
-            if kernel.shape[-2] != channels:
-                raise ValueError(f"Expected filters of {channels} channels. "
-                                 f"Received: {kernel.shape[-2]}")  # fmt: skip
             self._variables[i] = tuple(
                 tf.Variable(w, trainable=False, name=f"filters_{i}") for w in (kernel, bias)
             )
@@ -140,7 +148,8 @@ def _folded(kernel, bias, matrix, offset):
 
 def _read(filters, names, weights, pooling):
     """Layers, weights and taps of a Keras network, the affine map from pixels to its input, and the
-    names of the taps, bottom up."""
+    names of the taps, bottom up. A network that ends in one response (Flatten, Dense or a global
+    pooling) gives the features of eq. 24."""
     import keras
 
     from genconv_tf import features
@@ -158,14 +167,12 @@ def _read(filters, names, weights, pooling):
                          f"Received: {filters!r}")  # fmt: skip
     layers, arrays, place = [], [], {}
     for one in network.layers:
-        if isinstance(one, keras.layers.InputLayer):
-            continue
         last = layers[-1] if layers else None
         if isinstance(one, keras.layers.ReLU) and last and not (last.relu or last.operation):
             layers[-1] = dataclasses.replace(last, relu=True)
             place = {name: i for name, i in place.items() if i < len(layers) - 1}
-        else:
-            layer, pair = _layer(one)
+        elif not isinstance(one, _silent()):
+            layer, pair = _layer(one, _shape_below(network, one))
             layers.append(layer)
             arrays.append(pair)
         place[one.name] = len(layers) - 1
@@ -177,23 +184,47 @@ def _read(filters, names, weights, pooling):
     return layers[: taps[-1] + 1], arrays[: taps[-1] + 1], taps, affine, names
 
 
-def _layer(one):
-    """A layer of a Keras network as a `Layer` and its (kernel, bias)."""
+def _silent():
+    """Kinds of layers that change no response, or only how they lie in memory."""
+    import keras
+
+    return keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Dropout
+
+
+def _shape_below(network, one):
+    """Shape of the responses, `(*positions, channels)`, that a layer takes, before `Flatten`."""
+    below = network.layers[: network.layers.index(one)]
+    last = next((b for b in reversed(below) if not isinstance(b, _silent())), None)
+    return (network.input_shape if last is None else last.output.shape)[1:]
+
+
+def _layer(one, below):
+    """A layer of a Keras network as a `Layer` and its (kernel, bias); `below`: the shape of the
+    responses that it takes."""
     import keras
 
     pools = {keras.layers.MaxPooling2D: "max", keras.layers.AveragePooling2D: "average"}
+    whole = {keras.layers.GlobalMaxPooling2D: "max", keras.layers.GlobalAveragePooling2D: "average"}
     if type(one) in pools:
         kernel, stride = tuple(one.pool_size), tuple(one.strides)
         return Layer(operation=pools[type(one)], kernel=kernel, stride=stride), None
+    if type(one) in whole:
+        return Layer(operation=whole[type(one)], kernel="full"), None
+    dense = type(one) is keras.layers.Dense
     plain = type(one) is keras.layers.Conv2D and one.groups == 1 and set(one.dilation_rate) == {1}
     name = getattr(getattr(one, "activation", None), "__name__", None)
-    if not plain or name not in ("relu", "linear"):
-        raise ValueError("Expected a chain of Conv2D, ReLU and pooling layers as a bank. "
+    if not (plain or dense) or name not in ("relu", "linear"):
+        raise ValueError("Expected a chain of Conv2D, ReLU, pooling and Dense layers as a bank. "
                          f"Received: {one.name} ({type(one).__name__})")  # fmt: skip
     kernel = np.asarray(one.kernel)
-    bias = np.asarray(one.bias) if one.use_bias else np.zeros(one.filters, np.float32)
-    layer = Layer(one.filters, kernel.shape[:2], tuple(one.strides), relu=name == "relu")
-    return layer, (kernel, bias)
+    bias = np.asarray(one.bias) if one.use_bias else np.zeros(kernel.shape[-1], np.float32)
+    if dense and len(kernel) != below[-1]:  # of a map that is flat: it covers all of it
+        kernel, size, strides = kernel.reshape(*below, -1), "full", 1
+    elif dense:
+        kernel, size, strides = kernel[None, None], 1, 1
+    else:
+        size, strides = kernel.shape[:2], tuple(one.strides)
+    return Layer(kernel.shape[-1], size, strides, relu=name == "relu"), (kernel, bias)
 
 
 def _find(path):

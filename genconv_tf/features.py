@@ -15,6 +15,7 @@ from genconv_tf.squeezenet import squeezenet
 VGG = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
 NETWORKS = (*VGG, "squeezenet")
 POOLINGS = ("average", "max")
+TOP = ("fc1", "fc2")  # layers of a VGG above its convolutions, of 224x224 pixels alone
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,14 +98,15 @@ def features(layer, network="vgg19", weights="keras", pooling="average", preproc
 
 
 def _vgg(layer, make, weights, pooling):
-    """A VGG up to `layer`, for images of any size."""
-    whole = make(include_top=False, weights=None)
+    """A VGG up to `layer`, for images of any size unless that is above its convolutions."""
+    top = layer in TOP
+    whole = make(include_top=top, weights=None)
     _check_layer(layer, whole)
     if weights == "keras":
-        whole = _downloaded(make)
+        whole = _downloaded(make, top)
     elif pathlib.Path(weights).suffix == ".h5":
         _load_h5(whole, weights)
-    image = x = keras.Input((None, None, 3))
+    image = x = keras.Input(whole.input_shape[1:])
     for one in whole.layers[1:]:
         if pooling == "average" and isinstance(one, keras.layers.MaxPooling2D):
             one = keras.layers.AveragePooling2D(one.pool_size, one.strides, name=one.name)
@@ -121,10 +123,10 @@ def _vgg(layer, make, weights, pooling):
     return Features(network, _caffe, layer)
 
 
-def _downloaded(make):
+def _downloaded(make, top):
     """The network with Keras's own weights, which it keeps after the first time."""
     try:
-        return make(include_top=False)
+        return make(include_top=top)
     except Exception as error:  # Keras raises a bare one where there is no network
         raise ValueError(f"Expected a connection to Keras's weights, or a file of one's own. "
                          f"Received: {' '.join(str(error).split())}") from None  # fmt: skip

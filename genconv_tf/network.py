@@ -75,7 +75,7 @@ class ScoringNetwork(keras.layers.Layer):
             lengths, channels = shapes[parent] if parent >= 0 else signal
             kernel = bias = None
             if self.bank is not None and i < len(self.bank.layers):
-                kernel, bias = self.bank.variables(i, channels)
+                kernel, bias = self.bank.variables(i, lengths, channels)
             elif spec.operation is None:
                 kernel, bias = self._add_filters(i, lengths, channels, input_shape)
             self.kernels.append(kernel)

@@ -88,6 +88,105 @@ def test_what_is_learned_are_the_layers_on_top(saved):
     assert not net.non_trainable_variables
 
 
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """Convolutions below fully connected layers, as a .keras file: 16x16 pixels to 5 features."""
+    keras.utils.set_random_seed(4)
+    layers, how = keras.layers, {"activation": "relu", "bias_initializer": "random_normal"}
+    model = keras.Sequential([
+        keras.Input((16, 16, 3)),
+        layers.Conv2D(4, 3, padding="same", **how),
+        layers.Dense(6, name="point", **how),  # of each position: a 1x1 convolution
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dropout(0.5),
+        layers.Dense(7, name="fc1", **how),
+        layers.Dense(5, name="fc2", **how),
+        layers.Dense(3, name="logits"),
+    ])  # fmt: skip
+    path = tmp_path_factory.mktemp("filters") / "classifier.keras"
+    model.save(path)
+    return str(path)
+
+
+def test_features_of_fully_connected_layers_are_those_of_the_keras_network(classifier):
+    model = keras.saving.load_model(classifier)
+    x = tf.random.stateless_normal([3, 16, 16, 3], (1, 2), stddev=2.0)
+    bank = banks.make(classifier, layers=["fc2", "point", "fc1"])
+    net = ScoringNetwork([Layer(1, 1, relu=False)], 2, "same", bank=bank)
+    net.build((None, 16, 16, 3))
+    maps = net.responses(x)
+    for tap, name in zip(bank.taps, bank.config["layers"]):
+        part = keras.Model(model.inputs, model.get_layer(name).output)
+        np.testing.assert_allclose(np.squeeze(maps[tap]), part(x), rtol=1e-4, atol=1e-5)
+    assert bank.config["layers"] == ("point", "fc1", "fc2")
+
+
+def test_features_of_a_pooled_map_are_those_of_the_keras_network(tmp_path):
+    layers = keras.layers
+    model = keras.Sequential([
+        keras.Input((None, None, 3)), layers.Conv2D(4, 3, activation="relu"),
+        layers.GlobalAveragePooling2D(name="pooled"), layers.Dense(6, "relu", name="top"),
+    ])  # fmt: skip
+    model.save(tmp_path / "pooled.keras")
+    bank = banks.make(str(tmp_path / "pooled.keras"), layers=["top"])
+    net = ScoringNetwork([Layer(1, 1, relu=False)], 2, "valid", bank=bank)
+    net.build((None, 12, 12, 3))
+    x = tf.random.stateless_normal([2, 12, 12, 3], (3, 4))
+    received = np.squeeze(net.responses(x)[bank.taps[0]])
+    np.testing.assert_allclose(received, model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_images_of_another_size_than_fully_connected_filters_see_are_refused(classifier):
+    changes = {"layers": ["fc2"], "filters": classifier}
+    with pytest.raises(ValueError, match=r"made for, \(8, 8\) responses.*Received: \(12, 12\)"):
+        gct.GenerativeConvNet(**{**config(classifier, **changes), "boundary": "same"})
+
+
+def test_a_vgg_has_its_fully_connected_layers(classifier, tmp_path, monkeypatch):
+    """Of 224x224 pixels; a smaller network stands for the 138 million weights of the real one."""
+    from genconv_tf import features
+
+    def vgg(include_top, weights):
+        assert include_top and weights is None
+        model = keras.saving.load_model(classifier)
+        return keras.Model(model.inputs, model.outputs)
+
+    monkeypatch.setitem(features.VGG, "vgg16", vgg)
+    model, arrays = keras.saving.load_model(classifier), {}
+    for one in model.layers:
+        if one.weights:
+            arrays |= {f"{one.name}/kernel": one.kernel, f"{one.name}/bias": one.bias + 0.5}
+    np.savez(tmp_path / "filters.npz", **arrays)
+    part = features.features("fc2", "vgg16", str(tmp_path / "filters.npz"), "max")
+    assert part.network.input_shape == (None, 16, 16, 3)
+    np.testing.assert_allclose(part.network.get_layer("fc2").bias, arrays["fc2/bias"])
+    bank = banks.make("vgg16", layers=["fc2"], weights=str(tmp_path / "filters.npz"), pooling="max")
+    net = ScoringNetwork([Layer(1, 1, relu=False)], 2, "same", bank=bank)
+    net.build((None, 16, 16, 3))
+    pixels = tf.random.stateless_uniform([2, 16, 16, 3], (5, 6), 0, 255)
+    received = np.squeeze(net.responses(pixels)[bank.taps[0]])
+    assert received.shape == part(pixels).shape
+
+
+def test_category_models_on_one_bank_are_its_softmax_classifier(classifier):
+    """FRAME eq. 24, by the rule of Bayes eq. 4: weights w_c, biases log P(c) - log Z_c."""
+    # Beyond the ends of an image is its mean colour; for the network it is 0.
+    changes = {"boundary": "same", "size": 16, "preprocessing": {"mean": 0.0},
+               "bank": {"filters": classifier, "layers": ["fc2"]}}  # fmt: skip
+    models = [gct.GenerativeConvNet(**{**config(classifier), **changes, "seed": seed})
+              for seed in (1, 2)]  # fmt: skip
+    priors, log_z = [0.2, 0.3, 0.5], [4.0, -2.0]
+    x = tf.random.stateless_normal([3, 16, 16, 3], (7, 8), stddev=40.0)
+    received = gct.to_classifier(models, priors, log_z)(x)
+    network = keras.saving.load_model(classifier)
+    top = keras.Model(network.inputs, network.get_layer("fc2").output)
+    features = top(x).numpy()
+    weights = [np.zeros(5), *(np.ravel(m.finest.network.kernels[-1]) for m in models)]
+    bias = np.log(priors) - [0.0, *log_z]
+    np.testing.assert_allclose(received, features @ np.transpose(weights) + bias, rtol=2e-4)
+
+
 @pytest.mark.parametrize("names", [("high",), ("top",)])
 def test_a_frame_model_is_piecewise_linear(saved, names):
     net = network(saved, names, [Layer(3, 3)])
@@ -239,8 +338,8 @@ def test_filters_larger_than_the_image_are_refused():
 
 def test_a_network_that_is_no_chain_is_refused(tmp_path):
     image = keras.Input((8, 8, 3))
-    path = tmp_path / "dense.keras"
-    keras.Model(image, keras.layers.Dense(2, name="d")(image)).save(path)
+    path = tmp_path / "normalised.keras"
+    keras.Model(image, keras.layers.LayerNormalization(name="d")(image)).save(path)
     with pytest.raises(ValueError, match="Expected a chain of Conv2D"):
         banks.make(str(path), layers=["d"])
 
