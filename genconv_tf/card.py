@@ -9,6 +9,7 @@ from genconv_tf.data.media import picture, write_moving
 from genconv_tf.integrity import CONFIG, WEIGHTS
 from genconv_tf.kinds import KINDS
 from genconv_tf.metadata import given_filters
+from genconv_tf.sizes import shown
 
 EXEMPLAR, SAMPLES = "exemplar.png", "samples.png"
 FACTS = ("summary", "source", "licence", "recipe", "command", "figures")  # of where it comes from
@@ -36,6 +37,7 @@ def metadata(model, name, facts, hashes):
         "size": model.media_size,
         "receptive_field": model.finest.network.receptive_field(),
         "least_size": model.least_size,
+        "only_size": model.only_size,
         "levels": len(model.levels),
         "weights": model.count_params(),
         **({"filters": given} if given else {}),
@@ -101,7 +103,9 @@ def render(meta):
     lines += [f"- {key}: {meta[key]}" for key in ("source", "licence", "command") if meta.get(key)]
     lines += [f"- learning: {_settings(meta['learning'])}"]
     lines += [f"- sampling: {_settings(meta['sampler'])}"]
-    lines += [f"- size: {_shown(meta['size'])}, at least {_shown(meta['least_size'])}"]
+    only = meta.get("only_size") or ()
+    fits = f"only {shown(only)}" if any(only) else f"at least {_shown(meta['least_size'])}"
+    lines += [f"- size: {_shown(meta['size'])}, {fits}"]
     lines += [f"- weights: {meta['weights']}, of {meta['levels']} levels"]
     if meta.get("filters"):
         lines += [f"- filters, not among these files: {_settings(meta['filters'])}"]

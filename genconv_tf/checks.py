@@ -13,8 +13,7 @@ def check_sample(model, num, size, steps):
     if not isinstance(steps, int) or steps < 0:
         raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
     size = sizes.lengths(size, model.rank)
-    sizes.check_size(model.least_size, size)
-    return size
+    return sizes.check_size(model.least_size, size, model.only_size)
 
 
 def check_until(until):
@@ -42,7 +41,7 @@ def check_media(model, media):
     if np.ndim(media) != model.rank + 2 or np.shape(media)[-1] != channels:
         raise ValueError(f"Expected media of (batch, {model.rank} lengths, {channels}). "
                          f"Received: {np.shape(media)}")  # fmt: skip
-    sizes.check_size(model.least_size, size)
+    sizes.check_size(model.least_size, size, model.only_size)
     if any(n % model.preprocessing.hop for n in size):
         raise ValueError(f"Expected whole frames of {model.preprocessing.hop} samples. "
                          f"Received: {size}")  # fmt: skip

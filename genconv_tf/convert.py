@@ -90,10 +90,8 @@ def _score(model, size):
     """f as a function of TensorFlow in float32, and the specification of its x."""
     size = model.size if size is None else sizes.lengths(size, model.rank)
     finest = model.finest.network
-    sizes.check_size(finest.least_size(), size)
-    if any(n != own for n, own, whole in zip(size, model.size, finest.covered) if whole):
-        raise ValueError(f"Expected the size that the model learned from, {tuple(model.size)}, "
-                         f"which a layer covers whole. Received: {size}")  # fmt: skip
+    only = sizes.only_size([model.finest], model.size)
+    sizes.check_size(finest.least_size(), size, only)
     network = model.twin(precision="float32").finest.network
     spec = tf.TensorSpec((None, *size, model.channels), tf.float32, "x")
     return tf.function(lambda x: {"score": network(x)}, input_signature=[spec]), spec

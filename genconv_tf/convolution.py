@@ -58,8 +58,14 @@ def operate(x, layer, boundary="valid"):
         maps = x.shape[-1] * layer.bins
         return tf.reshape(tf.nn.relu(share), tf.concat([tf.shape(x)[:-1], [maps]], 0))
     rank = x.shape.rank - 2
-    size = [n if k == "full" else k for n, k in zip(_spatial(x), layer.kernels(rank))]
-    strides = layer.strides(rank)
+    kernels, strides = layer.kernels(rank), layer.strides(rank)
+    whole = [axis for axis, k in enumerate(kernels, start=1) if k == "full"]
+    if whole:  # of any length, which pooling has to know
+        reduce = {"max": tf.reduce_max, "average": tf.reduce_mean}[layer.operation]
+        x = reduce(x, whole, keepdims=True)
+    size = [1 if k == "full" else k for k in kernels]
+    if max(size) == max(strides) == 1:
+        return x
     x = extended(x, size, strides, boundary, layer.padding)
     form = ("NWC", "NHWC", "NDHWC")[rank - 1]
     kind = {"max": "MAX", "average": "AVG"}[layer.operation]

@@ -71,7 +71,8 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
             raise ValueError(f"Expected {name} >= {least}. Received: {value}")
     size = model.size if size is None else size
     size = sizes.lengths(size, model.rank)
-    sizes.check_size(sizes.least_size(model.levels), size)
+    only = sizes.only_size(model.levels, model.size)
+    sizes.check_size(sizes.least_size(model.levels), size, only)
     model = model.twin(precision="float32")
     seeds = noise.row_seeds(seed, chains)
     row = seeds[: chains // 2]

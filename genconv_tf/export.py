@@ -78,9 +78,7 @@ class ExportedModel:
         rank = self.metadata["rank"]
         size = self.metadata["size"] if size is None else size
         size = sizes.lengths(size, rank)
-        if any(n < m for n, m in zip(size, self.metadata["least_size"])):
-            least = tuple(self.metadata["least_size"])
-            raise ValueError(f"Expected a size of at least {least}. Received: {size}")
+        sizes.check_size(self.metadata["least_size"], size, self.metadata.get("only_size"))
         inputs = {"seed": noise.row_seeds(seed, num), "size": tf.constant(size),
                   "steps": tf.constant(steps)}  # fmt: skip
         if until is None:
@@ -105,7 +103,7 @@ class ExportedModel:
 
 def _endpoints(model):
     """(name, function, named inputs) of every signature; the first is also the default."""
-    lengths = [n if whole else None for n, whole in zip(model.size, sizes.covered(model.levels))]
+    lengths = sizes.only_size(model.levels, model.size)
     x = tf.TensorSpec([None, *lengths, model.channels], tf.float32, "x")
     channels = model.preprocessing.media_channels(model.channels)
     hop = model.preprocessing.hop
@@ -124,11 +122,11 @@ def _endpoints(model):
         return {"score": model.score(x)}
 
     def sample(seed, size, steps):
-        _check_size(size, model.least_size)
+        _check_size(size, model.least_size, model.only_size)
         return {"media": model.sample_media(seed, size, steps)}
 
     def watch(seed, size, steps, until):
-        _check_size(size, model.least_size)
+        _check_size(size, model.least_size, model.only_size)
         return {"media": model.sample_media(seed, size, steps, until)}
 
     def go_on(x, seed, steps):
@@ -156,9 +154,13 @@ def _endpoints(model):
     ]
 
 
-def _check_size(size, least):
+def _check_size(size, least, only=()):
     """In the graph itself: whoever calls the SavedModel gets an `InvalidArgumentError`."""
     tf.debugging.assert_greater_equal(size, least, f"Expected a size of at least {least}")
+    for axis, n in enumerate(only):
+        if n is not None:
+            message = f"Expected a size of {sizes.shown(only)}, which a layer covers whole"
+            tf.debugging.assert_equal(size[axis], n, message)
 
 
 def _warm_up_requests(model):

@@ -112,6 +112,12 @@ class GenerativeConvNet(keras.Model):
         """Lengths of the smallest sample, in samples of the media."""
         return tuple(self.preprocessing.hop * n for n in sizes.least_size(self.levels))
 
+    @property
+    def only_size(self):
+        """The one length that samples can have along axes which a layer covers whole; `None` along
+        the others."""
+        return sizes.only_size(self.levels, self.media_size)
+
     def call(self, x):
         """`score`, so that the model composes with others as any Keras model."""
         return self.score(x)

@@ -55,13 +55,28 @@ def least_size(levels):
     return tuple(max(axis) for axis in zip(*each))
 
 
-def check_size(least, size):
-    """`size` if it is as long as `least` along every axis; a `ValueError` otherwise."""
+def only_size(levels, size):
+    """The one length that fits along axes which a layer covers whole, that of `size`, which was
+    learned from; `None` along the others."""
+    return tuple(n if whole else None for n, whole in zip(size, covered(levels)))
+
+
+def check_size(least, size, only=None):
+    """`size` if it is as long as `least` along every axis, and as `only_size` says where that is
+    not `None`; a `ValueError` otherwise."""
     if len(size) != len(least) or any(n < 1 for n in size):
         raise ValueError(f"Expected {len(least)} positive lengths. Received: {tuple(size)}")
     if any(n < m for n, m in zip(size, least)):
-        raise ValueError(f"Expected a size of at least {least}. Received: {tuple(size)}")
+        raise ValueError(f"Expected a size of at least {tuple(least)}. Received: {tuple(size)}")
+    if any(n not in (None, m) for n, m in zip(only or (), size)):
+        raise ValueError(f"Expected a size of {shown(only)}, which a layer covers whole. "
+                         f"Received: {shown(size)}")  # fmt: skip
     return tuple(size)
+
+
+def shown(size):
+    """Lengths as text, such as `any x 64 x 64`."""
+    return " x ".join("any" if n is None else str(n) for n in size)
 
 
 def check_data(levels, channels, shape):

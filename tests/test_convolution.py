@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf.convolution import convolve, positions
+from genconv_tf.convolution import convolve, operate, positions
+from genconv_tf.layers import Layer
 
 RNG = np.random.default_rng(0)
 
@@ -91,3 +92,16 @@ def test_a_one_row_image_equals_a_sound(boundary):
     sound = convolve(x, kernel, (4,), boundary)
     image = convolve(x[:, None], kernel[None], (1, 4), boundary)
     np.testing.assert_allclose(image[:, 0], sound, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "mean"), [("max", np.max), ("average", np.mean)])
+def test_pooling_of_whole_axes_of_unknown_length_equals_numpy(kind, mean):
+    """Frames pooled whole, and pairs of them: what `tf.nn.pool` alone cannot do."""
+    layer = Layer(operation=kind, kernel=(2, "full", "full"), stride=(2, 1, 1))
+    run = tf.function(
+        lambda x: operate(x, layer, ("valid",) * 3),
+        input_signature=[tf.TensorSpec((None, None, None, None, 3))],
+    )
+    x = np.random.default_rng(0).normal(size=(2, 6, 4, 5, 3)).astype(np.float32)
+    expected = mean(x.reshape(2, 3, 2, 4, 5, 3), axis=(2, 3, 4))[:, :, None, None]
+    np.testing.assert_allclose(run(x), expected, rtol=1e-5, atol=1e-6)

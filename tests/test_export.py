@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf import sizes
+from genconv_tf import GenerativeConvNet, sizes
 from genconv_tf.export import ExportedModel
+from genconv_tf.serving import Refused
+from genconv_tf.serving.query import parse
 
 ALONE = """
 import sys
@@ -178,3 +180,29 @@ def test_an_export_computes_in_the_precision_that_was_asked_for(small, tmp_path,
     expected, other = small.twin(precision=precision).reconstruct(x), model.reconstruct(x)
     # Convolutions of known and of unknown sizes round differently, now and then.
     assert np.abs(received - expected).mean() < 0.1 * np.abs(received - other).mean()
+
+
+def test_a_layer_that_covers_an_axis_fixes_the_size_of_samples(tmp_path):
+    """Elsewhere the same filters would see another part of the signal at each of many places."""
+    layers = [{"filters": 4, "kernel": 3}, {"filters": 2, "kernel": (1, "full", "full")}]
+    model = GenerativeConvNet(
+        layers, rank=3, size=(4, 8, 8), sampler={"steps": 1, "start_std": 9.0}
+    )
+    assert model.only_size == (None, 8, 8)
+    message = "a size of any x 8 x 8, which a layer covers whole. Received: 6 x 8 x 9"
+    with pytest.raises(ValueError, match=message):
+        model.sample(size=(6, 8, 9))
+    with pytest.raises(ValueError, match="a layer covers whole"):
+        model.recover(np.zeros((1, 4, 9, 8, 3), np.uint8), np.zeros((1, 4, 9, 8)))
+    model.export(tmp_path / "video" / "1")
+    exported = ExportedModel(tmp_path / "video" / "1")
+    assert exported.sample(size=(6, 8, 8)).shape == (1, 6, 8, 8, 3)
+    with pytest.raises(ValueError, match=message):
+        exported.sample(size=(6, 8, 9))
+    seed, steps = tf.zeros((1, 2), tf.int32), tf.constant(1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="any x 8 x 8, which a layer covers"):
+        exported.signatures["sample"](seed=seed, size=tf.constant((6, 9, 8)), steps=steps)
+    with pytest.raises(Refused, match="a size of any x 8 x 8"):
+        parse({"size": "9", "frames": "6"}, exported.metadata)
+    assert parse({"size": "8", "frames": "6"}, exported.metadata)[0] == [6, 8, 8]
+    assert "only any x 8 x 8" in (tmp_path / "video/1/assets.extra/README.md").read_text()

@@ -3,6 +3,7 @@
 import re
 
 from genconv_tf.serving import Refused
+from genconv_tf.sizes import check_size
 
 KEYS = {1: ("seconds",), 2: ("size",), 3: ("size", "frames")}  # by rank, besides seed and steps
 LONGEST = 2**20  # along one axis; the limits of the server say more
@@ -37,10 +38,10 @@ def parse(params, meta):
         size[0] = _whole(params["frames"], "frames", 1, LONGEST)
     if "seconds" in params:
         size = [_samples(params["seconds"], meta["preprocessing"]["rate"])]
-    if any(n < least for n, least in zip(size, meta["least_size"])):
-        least = "x".join(map(str, meta["least_size"]))
-        raise Refused(400, f"Expected a size of at least {least}. "
-                           f"Received: {'x'.join(map(str, size))}")  # fmt: skip
+    try:
+        check_size(meta["least_size"], size, meta.get("only_size"))
+    except ValueError as error:
+        raise Refused(400, str(error)) from None
     seed = _whole(params.get("seed", "0"), "seed", -(2**31), 2**31 - 1)
     steps = _whole(params.get("steps", "0"), "steps", 0, 2**31 - 1)
     until = _whole(params["until"], "until", 0, 2**31 - 1) if "until" in params else None
