@@ -104,7 +104,7 @@ def render(meta):
     lines += [f"- learning: {_settings(meta['learning'])}"]
     lines += [f"- sampling: {_settings(meta['sampler'])}"]
     only = meta.get("only_size") or ()
-    fits = f"only {shown(only)}" if any(only) else f"at least {_shown(meta['least_size'])}"
+    fits = f"or {shown(only)}" if any(only) else f"at least {_shown(meta['least_size'])}"
     lines += [f"- size: {_shown(meta['size'])}, {fits}"]
     lines += [f"- weights: {meta['weights']}, of {meta['levels']} levels"]
     if meta.get("filters"):

@@ -205,4 +205,4 @@ def test_a_layer_that_covers_an_axis_fixes_the_size_of_samples(tmp_path):
     with pytest.raises(Refused, match="a size of any x 8 x 8"):
         parse({"size": "9", "frames": "6"}, exported.metadata)
     assert parse({"size": "8", "frames": "6"}, exported.metadata)[0] == [6, 8, 8]
-    assert "only any x 8 x 8" in (tmp_path / "video/1/assets.extra/README.md").read_text()
+    assert "or any x 8 x 8" in (tmp_path / "video/1/assets.extra/README.md").read_text()

@@ -154,7 +154,8 @@ class Service:
         return Response(text, media_type=prometheus_client.CONTENT_TYPE_LATEST)
 
     async def list(self, request):
-        keys = ("rank", "size", "least_size", "summary", "licence", "source", "figures")
+        sizes = ("rank", "size", "least_size", "only_size")
+        keys = (*sizes, "summary", "licence", "source", "figures")
         about = {
             name: {key: meta[key] for key in keys if key in meta}
             for name, meta in self.backend.models.items()
