@@ -7,7 +7,9 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = pathlib.Path(__file__).resolve().parent
-SERVE = ["prometheus-client>=0.20", "ray[serve]>=2.55", "starlette>=0.40"]
+SOUND, VIDEO = ["librosa>=0.11", "soundfile>=0.13"], ["av>=14"]
+# A server of all presets writes sounds and videos too.
+SERVE = ["prometheus-client>=0.20", "ray[serve]>=2.55", "starlette>=0.40", *SOUND, *VIDEO]
 LARGEST = 20_000_000  # bytes of a published model that still travels in the wheel
 
 
@@ -50,8 +52,8 @@ setup(
         "tensorflow>=2.19",
     ],
     extras_require={
-        "sound": ["librosa>=0.11", "soundfile>=0.13"],
-        "video": ["av>=14"],
+        "sound": SOUND,
+        "video": VIDEO,
         # tf2onnx before 1.17 does not run with NumPy 2.
         "convert": [
             "ai-edge-litert>=2",
@@ -70,11 +72,9 @@ setup(
             *SERVE,
             "ai-edge-litert>=2",
             "arviz-stats>=0.7",
-            "av>=14",
             "dill",
             "httpx2>=2",
             "importlib_resources",
-            "librosa>=0.11",
             "mkdocs-material>=9.6",
             "mkdocstrings-python>=1.16",
             "onnx>=1.17",
@@ -88,7 +88,6 @@ setup(
             "scipy>=1.13",
             "selenium>=4.20",
             "setuptools>=77",
-            "soundfile>=0.13",
             "tensorboard>=2.19",
             "tensorflow-datasets>=4.9",
             "tensorflow-serving-api>=2.19",

@@ -1,6 +1,7 @@
 """The gallery: a page of models with their exemplars and samples, alone or before a server."""
 
 import html
+import math
 import pathlib
 import shutil
 import string
@@ -64,9 +65,13 @@ def write(folder, models):
 
 def _option(name, meta):
     """One model of the sampler, with what its form needs to know."""
-    size, rate = "x".join(map(str, meta["size"])), meta["preprocessing"].get("rate") or 0
-    steps = " ".join(map(str, fresh_steps(meta)))
-    data = f'data-rank="{meta["rank"]}" data-size="{size}" data-rate="{rate}" data-steps="{steps}"'
+    facts = {
+        "rank": meta["rank"],
+        "size": "x".join(map(str, meta["size"])),
+        "rate": meta["preprocessing"].get("rate") or 0,
+        "steps": " ".join(map(str, fresh_steps(meta))),
+    }
+    data = " ".join(f'data-{key}="{html.escape(str(value))}"' for key, value in facts.items())
     return f'<option value="{html.escape(name)}" {data}>{html.escape(name)}</option>'
 
 
@@ -79,20 +84,22 @@ def _card(name, meta, shown, place):
 
     parts = [f'<article id="{title}"><h2>{title}</h2>']
     if meta.get("summary"):
-        parts.append(f"<p>{html.escape(meta['summary'])}</p>")
+        parts.append(f"<p>{html.escape(str(meta['summary']))}</p>")
     for file, words in (("exemplar.png", "What it learned from"), ("samples.png", "Fresh samples")):
         if file in shown:
             image = f'<img src="{at(file)}" loading="lazy" alt="{words}: {title}">'
             caption = f"<figcaption>{words}</figcaption>"
             parts.append(f'<figure><a href="{at(file)}">{image}</a>{caption}</figure>')
     if "sample.wav" in shown:
-        parts.append(f'<audio controls preload="none" src="{at("sample.wav")}"></audio>')
+        named = f'aria-label="A fresh sample: {title}" src="{at("sample.wav")}"'
+        parts.append(f'<audio controls preload="none" {named}></audio>')
     if "sample.mp4" in shown:
-        parts.append(f'<video controls loop muted preload="none" src="{at("sample.mp4")}"></video>')
+        named = f'aria-label="A fresh sample: {title}" src="{at("sample.mp4")}"'
+        parts.append(f'<video controls loop muted preload="none" {named}></video>')
     facts = [("kind", kind)] + [(key, meta[key]) for key in ("source", "licence", "recipe")
                                 if meta.get(key)]  # fmt: skip
     for key, figure in list(meta.get("figures", {}).items())[:FIGURES]:
-        facts.append((key, f"{figure.get('ratio', figure['value']):.2f}"))
+        facts.append((key, f"{figure.get('ratio', figure.get('value', math.nan)):.2f}"))
     rows = "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(str(value))}</dd>"
                    for key, value in facts)  # fmt: skip
     return "".join([*parts, f"<dl>{rows}</dl></article>"])

@@ -38,7 +38,12 @@ def verify(folder, metadata=METADATA, above=1):
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(f"Expected {metadata} with checksums. Received: {folder}") from None
     for base in (folder, *folder.parents[:above]):
-        expected |= _listed(base / INDEX, folder.relative_to(base).as_posix())
+        listed = _listed(base / INDEX, folder.relative_to(base).as_posix())
+        unlisted = set(_published(folder)) - set(listed) if listed else ()
+        if unlisted:
+            raise ValueError(f"Expected {min(unlisted)} in {base / INDEX}, which lists files "
+                             "beside it. Received: none")  # fmt: skip
+        expected |= listed
     for name, digest in expected.items():
         path = folder / name
         if not path.is_file():
@@ -106,8 +111,13 @@ def _check_digest(name, digest, source):
 def write_index(folder):
     """Write the SHA-256 of every published file below `folder` into one index."""
     folder = pathlib.Path(folder)
-    names = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file() and p.name != INDEX}
-    # Hidden files are those of an editor or a file manager, or half written.
-    hidden = {n for n in names if any(part.startswith(".") for part in n.parts)}
-    index = {n.as_posix(): files.sha256(names[n]) for n in sorted(set(names) - hidden)}
+    index = {name: files.sha256(folder / name) for name in _published(folder)}
     files.write_json(folder / INDEX, index)
+
+
+def _published(folder):
+    """Names of the files below a folder, sorted, that an index of it lists. Hidden ones are those
+    of an editor or a file manager, or half written."""
+    names = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.name != INDEX)
+    shown = (n for n in names if not any(part.startswith(".") for part in n.parts))
+    return [n.as_posix() for n in sorted(shown)]

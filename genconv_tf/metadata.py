@@ -8,11 +8,21 @@ from genconv_tf.integrity import EXTRA, METADATA
 
 
 def about(folder):
-    """The metadata of a preset's or a SavedModel's folder; an empty dict where it has none."""
+    """The metadata of a preset's or a SavedModel's folder; an empty dict where it has none.
+
+    Raises:
+        ValueError: they are not what `genconv` writes.
+    """
     folder = pathlib.Path(folder)
     for path in (folder / METADATA, folder / EXTRA / METADATA):
         if path.is_file():
-            return json.loads(path.read_text())
+            try:
+                meta = json.loads(path.read_text())
+            except (ValueError, RecursionError):
+                meta = None
+            if not isinstance(meta, dict):
+                raise ValueError(f"Expected metadata in JSON. Received: {path}, which are not")
+            return meta
     return {}
 
 

@@ -262,6 +262,107 @@ def test_a_slow_body_is_a_408_and_takes_no_place_of_the_queue(backend):
     asyncio.run(play())
 
 
+def test_clients_that_are_sending_are_limited(backend):
+    """Far fewer than the proxy holds at a time, so that others are answered."""
+
+    async def play():
+        service = Service(backend, Limits(seconds=0.5, clients=2))
+        app = service.app()
+        slow = [asyncio.create_task(post(app, lambda: asyncio.sleep(10))) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert await post(app, lambda: asyncio.sleep(10)) == 429
+        assert (await get(app, "/healthz"))[0] == 200
+        assert await asyncio.gather(*slow) == [408, 408]
+        assert service.clients == 0
+
+    asyncio.run(play())
+
+
+def test_an_answer_keeps_its_place_until_it_is_sent(backend):
+    async def play():
+        slow, sent = Slow(backend), asyncio.Event()
+        slow.go_on.set()
+        service = Service(slow, Limits())
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            await sent.wait()
+
+        scope = {"type": "http", "method": "GET", "path": URL + "/sample.png", "headers": [],
+                 "raw_path": b"", "query_string": b"", "scheme": "http", "http_version": "1.1",
+                 "server": ("test", 80), "client": ("test", 1), "root_path": ""}  # fmt: skip
+        asked = asyncio.create_task(service.app()(scope, receive, send))
+        await asyncio.sleep(0.1)
+        assert service.waiting == 1 and await service.drain(0.1) == 1
+        sent.set()
+        await asked
+        assert await service.drain(1.0) == 0
+
+    asyncio.run(play())
+
+
+def test_what_is_not_a_post_has_no_body(client):
+    for path in ("/", URL + "/sample.png", "/v1/models"):
+        answer = client.request("GET", path, content=b"x" * 100)
+        assert answer.status_code == 413 and "no body" in answer.json()["error"], path
+        assert answer.headers["connection"] == "close"
+        chunked = client.request("GET", path, content=iter([b"x" * 10] * 3))
+        assert chunked.status_code == 413, path
+
+
+def test_a_file_that_a_model_cannot_fill_is_refused_before_it_is_made(backend):
+    class Never(Here):
+        async def media(self, *_):
+            raise AssertionError("sampled")
+
+    never = Never(backend.folders)
+    client = TestClient(Service(never, Limits()).app())
+    for extension in ("wav", "mp4", "gif", "exe"):
+        answer = client.get(URL + f"/sample.{extension}")
+        assert answer.status_code == 404 and "one of png" in answer.json()["error"]
+
+
+def test_a_sample_is_not_made_again_for_who_has_it(client, backend):
+    first = client.get(URL + "/sample.png?seed=7&size=32x40&steps=2")
+    had = {"If-None-Match": first.headers["etag"]}
+    again = client.get(URL + "/sample.png?seed=7&size=32x40&steps=2", headers=had)
+    assert again.status_code == 304 and again.content == b""
+    assert client.get(URL + "/sample.png?seed=8&size=32&steps=2", headers=had).status_code == 200
+    learned_anew = Here(backend.folders)
+    learned_anew.models = {"texture": {**backend.models["texture"], "sha256": {"other": "0"}}}
+    other = TestClient(Service(learned_anew, Limits()).app())
+    answer = other.get(URL + "/sample.png?seed=7&size=32x40&steps=2", headers=had)
+    assert answer.status_code == 200
+
+
+def test_one_damaged_model_does_not_fail_the_others_of_a_batch(backend, tmp_path):
+    shutil.copytree(backend.folders["texture"], tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.weights.h5").write_bytes(b"no weights")
+    runner = Runner({**backend.folders, "damaged": tmp_path / "damaged"})
+    inputs = runner.sample_inputs((32, 32), 7, 1)
+    good, bad = runner.samples([("texture", inputs), ("damaged", inputs)])
+    assert good["media"].shape == (1, 32, 32, 3)
+    assert isinstance(bad, Refused) and bad.status == 500 and "model.weights.h5" in str(bad)
+
+
+def test_a_model_of_other_settings_is_exported_anew(folder, tmp_path, monkeypatch):
+    """The same weights with another sampler are another model."""
+    from genconv_tf import GenerativeConvNet
+
+    monkeypatch.setenv("GENCONV_HOME", str(tmp_path / "home"))
+    first = models.saved_model(folder)
+    assert models.saved_model(folder) == first and (first / "saved_model.pb").is_file()
+    model = GenerativeConvNet.from_preset(folder)
+    sampler = {**model.get_config()["sampler"], "steps": 1}
+    model.twin(sampler=sampler).save_to_preset(tmp_path / "texture")
+    second = models.saved_model(tmp_path / "texture")
+    assert second != first
+    steps = [about(exported)["sampler"]["steps"] for exported in (first, second)]
+    assert steps[1] == 1 != steps[0]
+
+
 def test_bodies_that_come_at_the_same_time_are_limited_together(backend):
     async def play():
         service, more = Service(backend, Limits(bodies=25)), asyncio.Event()
@@ -322,6 +423,26 @@ def test_the_page_shows_every_model_and_trusts_none(client):
     assert client.get(URL + "/card/exemplar.png").headers["content-type"] == "image/png"
 
 
+def test_metadata_cannot_write_into_the_page():
+    quote = '"><meta http-equiv=refresh content=0;url=//evil>'
+    meta = {"rank": quote, "size": [quote], "preprocessing": {"rate": quote}, "levels": 1,
+            "sampler": {"steps": quote}, "summary": [quote], "licence": quote,
+            "figures": {quote: {}}}  # fmt: skip
+    page = gallery.render({"m": (meta, [])}, "{name}/{file}", live=True)
+    assert "<meta http-equiv" not in page and "&lt;meta http-equiv" in page
+
+
+def test_what_is_not_as_it_was_published_is_not_served(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "texture")
+    meta = tmp_path / "texture" / "samples.png"
+    meta.write_bytes(meta.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match=r"samples\.png as published"):
+        models.named([str(tmp_path / "texture")])
+    (tmp_path / "texture" / "metadata.json").write_text("{")
+    with pytest.raises(ValueError, match=r"Expected metadata in JSON. Received: .*metadata.json"):
+        models.named([str(tmp_path / "texture")])
+
+
 def test_the_gallery_is_a_site_of_its_own(folder, tmp_path):
     gallery.write(tmp_path / "site", {"texture": folder})
     page = (tmp_path / "site" / "index.html").read_text()
@@ -363,7 +484,8 @@ def test_names_of_what_is_served(folder, tmp_path):
         (tmp_path / "exported" / version / "saved_model.pb").touch()
         extra = tmp_path / "exported" / version / "assets.extra"
         extra.mkdir()
-        shutil.copyfile(folder / "metadata.json", extra / "metadata.json")
+        own = {**about(folder), "sha256": {}}
+        (extra / "metadata.json").write_text(json.dumps(own))
     named = models.named([str(folder), f"mine={folder}", str(tmp_path / "exported")])
     assert named == {"texture": folder, "mine": folder, "exported": tmp_path / "exported" / "12"}
     assert models.saved_model(named["exported"]) == tmp_path / "exported" / "12"

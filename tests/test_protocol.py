@@ -1,6 +1,7 @@
 """TensorFlow Serving's JSON, held against examples of its documentation and against NumPy."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -144,3 +145,26 @@ def test_limits_count_the_positions_of_signals():
     Limits(positions=2 * 81).check(x)
     with pytest.raises(Refused, match="positions"):
         Limits(positions=2 * 81 - 1).check(x)
+
+
+def test_strings_do_not_become_an_array_of_their_longest():
+    """A small body of one long string and many short ones would take gigabytes."""
+    values = ["a" * 100_000, *["b"] * 10_000]
+    body = json.dumps(sample(seed=values)).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused, match="array of numbers") as caught:
+            protocol.parse(body, SIGNATURES)
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(body)
+    finally:
+        tracemalloc.stop()
+    assert caught.value.status == 400 and len(str(caught.value)) < 200
+
+
+def test_lists_deeper_than_any_array_are_refused():
+    with pytest.raises(Refused, match="array of numbers"):
+        protocol.parse(
+            b'{"signature_name": "sample", "inputs": {"seed": %s, "size": [64, 48], '
+            b'"steps": 1}}' % (b"[" * 200 + b"1" + b"]" * 200),
+            SIGNATURES,
+        )

@@ -1,5 +1,6 @@
 """`genconv serve` as a process: Ray Serve, HTTP, gRPC, a browser, the end."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -121,6 +122,30 @@ def test_bad_slow_and_dropped_clients_leave_it_as_it_was(server, expected):
         dropped.sendall(sent)
         dropped.close()
     np.testing.assert_array_equal(server.sample(3), expected(3))
+
+
+def test_a_worker_does_one_thing_at_a_time_also_for_clients_who_went_away():
+    from genconv_tf.serving.cluster import Worker
+
+    running, most = [], []
+
+    def work(name):
+        running.append(name)
+        most.append(len(running))
+        time.sleep(0.3)
+        running.remove(name)
+        return name
+
+    async def play():
+        worker = Worker.func_or_class({})
+        dropped = [asyncio.create_task(worker._answer(work, i)) for i in range(3)]
+        await asyncio.sleep(0.1)
+        for each in dropped:
+            each.cancel()
+        assert await worker._answer(work, "kept") == (200, "kept")
+
+    asyncio.run(play())
+    assert most == [1, 1]  # the one that had begun ended; the two behind it never began
 
 
 def test_a_client_of_tensorflow_serving_over_grpc(server, expected):

@@ -22,3 +22,8 @@ class Refused(Exception):
 
     def __str__(self):
         return self.message
+
+
+def beyond_memory():
+    """The refusal of what this machine has not enough memory for."""
+    return Refused(413, "Expected a smaller request. Received: one beyond memory")

@@ -1,6 +1,7 @@
 """The backend of Ray Serve: workers that sample, an ingress before them, how both begin and end."""
 
 import asyncio
+import concurrent.futures
 import logging
 import os
 import secrets
@@ -18,7 +19,7 @@ import ray
 from ray import serve
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from genconv_tf.serving import Refused
+from genconv_tf.serving import Refused, beyond_memory
 from genconv_tf.serving.http import Service
 
 NAME = "genconv"
@@ -35,7 +36,9 @@ class Worker:
     def __init__(self, folders):
         from genconv_tf.serving.runner import Runner
 
-        self.runner, self.alone = Runner(folders), asyncio.Lock()
+        self.runner = Runner(folders)
+        # Of one thread: what is asked by a client who went away is not begun, or ended alone.
+        self.alone = concurrent.futures.ThreadPoolExecutor(1)
 
     async def signatures(self, name):
         return await self._answer(self.runner.signatures, name)
@@ -61,13 +64,16 @@ class Worker:
         return [(a.status, a.message) if isinstance(a, Refused) else (200, a) for a in answers]
 
     async def _answer(self, function, *args):
-        async with self.alone:
-            try:
-                return 200, await asyncio.to_thread(function, *args)
-            except Refused as error:
-                return error.status, error.message
-            except ValueError as error:  # a preset that is not whole, say
-                return 500, " ".join(str(error).split())
+        try:
+            run = asyncio.get_running_loop().run_in_executor
+            return 200, await run(self.alone, function, *args)
+        except MemoryError:
+            refused = beyond_memory()
+        except Refused as error:
+            refused = error
+        except ValueError as error:  # a preset that is not whole, say
+            refused = Refused(500, " ".join(str(error).split()))
+        return refused.status, refused.message
 
 
 class Workers:
@@ -171,6 +177,7 @@ def start(folders, about, limits, host="127.0.0.1", port=8501, token=None, worke
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     ray.init(
+        address="local",  # whatever other cluster there may be
         namespace=NAME,
         include_dashboard=False,
         log_to_driver=False,

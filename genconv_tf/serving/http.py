@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import hmac
 import json
 import re
@@ -17,15 +18,16 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from genconv_tf import gallery
-from genconv_tf.serving import Refused, protocol, query
+from genconv_tf.serving import Refused, beyond_memory, protocol, query
 
 TYPES = {"png": "image/png", "gif": "image/gif", "mp4": "video/mp4", "wav": "audio/wav"}
+FORMATS = {1: ("wav", "png"), 2: ("png",), 3: ("mp4", "gif", "png")}  # by rank
 OPEN = re.compile(
     r"/(|page/[\w.]+|healthz|v1/models/[^/]+/card/[\w.]+)"
 )  # what may be seen without a token
 # The page asks nothing of any other server, whatever a model's card may say.
 POLICY = ("default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-          "frame-ancestors 'none'; base-uri 'none'")  # fmt: skip
+          "frame-ancestors 'none'; base-uri 'none'; form-action 'self'")  # fmt: skip
 
 
 class Service:
@@ -41,7 +43,8 @@ class Service:
 
     def __init__(self, backend, limits, token=None):
         self.backend, self.limits, self.token = backend, limits, token
-        self.draining, self.waiting, self.receiving = False, 0, 0
+        self.draining, self.waiting, self.receiving, self.clients = False, 0, 0, 0
+        self.parsing = asyncio.Lock()  # of large bodies, which take many times their bytes
         self.registry = prometheus_client.CollectorRegistry()
         labels = ("model", "what", "status")
         self.requests = prometheus_client.Counter(
@@ -175,24 +178,30 @@ class Service:
         with self.counted(name, "predict"):
             self._version(request)
             body = await self._body(request)
-            with self.queued():
+            self._take_place(request)
+            try:
                 text = await self._predict(name, body)
+            except MemoryError:
+                raise beyond_memory() from None
             return Response(text, media_type="application/json")
 
     async def sample(self, request):
         name, extension = request.path_params["name"], request.path_params["extension"]
         with self.counted(name, "sample"):
             meta = self._known(name)
-            if extension not in TYPES:
-                raise Refused(404, f"Expected one of {sorted(TYPES)}. Received: {extension!r}")
+            if extension not in FORMATS[meta["rank"]]:
+                formats = ", ".join(FORMATS[meta["rank"]])
+                raise Refused(404, f"Expected one of {formats}. Received: {extension!r}")
             asked = query.parse(request.query_params, meta)
             size, _, steps, _ = asked
             self.limits.check_steps(steps)
             self.limits.check_size(size)
-            with self.queued():
-                content = await self.backend.media(name, asked, extension)
             # The same seed is the same sample for as long as the model is the same.
-            headers = {"Cache-Control": "private, max-age=3600"}
+            headers = {"Cache-Control": "private, no-cache", "ETag": _tag(meta, asked, extension)}
+            if request.headers.get("if-none-match") == headers["ETag"]:
+                return Response(status_code=304, headers=headers)
+            self._take_place(request)
+            content = await self.backend.media(name, asked, extension)
             return Response(content, media_type=TYPES[extension], headers=headers)
 
     async def card(self, request):
@@ -207,11 +216,17 @@ class Service:
 
     async def _predict(self, name, body):
         signatures = await self.backend.signatures(name)
-        # Large arrays take the parser a while: others are answered meanwhile.
-        signature, inputs, rows = await asyncio.to_thread(protocol.parse, body, signatures)
+        async with self.parsing:
+            # Large arrays take the parser a while: others are answered meanwhile.
+            parsed = await asyncio.to_thread(protocol.parse, body, signatures)
+        signature, inputs, rows = parsed
         self.limits.check(inputs)
         outputs = await self.backend.predict(name, signature, inputs)
         return await asyncio.to_thread(lambda: json.dumps(protocol.answer(outputs, rows)))
+
+    def _take_place(self, request):
+        """Be one of those that wait or are being answered, until the answer is sent."""
+        request.scope["until_sent"].enter_context(self.queued())
 
     def _known(self, name):
         if name not in self.backend.models:
@@ -232,7 +247,11 @@ class Service:
         message = f"Expected a body of at most {most} bytes. Received: more"
         if length.isdigit() and int(length) > most:
             raise Refused(413, message)
+        if self.clients >= self.limits.clients:
+            raise Refused(429, f"Expected at most {self.limits.clients} clients that are sending. "
+                               "Received: one more")  # fmt: skip
         body = bytearray()
+        self.clients += 1
         try:
             async with asyncio.timeout(self.limits.seconds):
                 async for chunk in request.stream():
@@ -250,28 +269,45 @@ class Service:
             raise Refused(400, "Expected a whole body. Received: a part") from None
         finally:
             self.receiving -= len(body)
+            self.clients -= 1
         return bytes(body)
 
 
 class _Guard:
-    """Asks for the token, where there is one."""
+    """Asks for the token, where there is one, and takes no body where none belongs."""
 
     def __init__(self, app, service):
         self.app, self.service = app, service
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] == "http" and not OPEN.fullmatch(scope["path"]):
-            try:
-                self.service.check_token(dict(scope["headers"]).get(b"authorization", b""))
-            except Refused as error:
-                await _error(error.status, error.message)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        try:
+            if not OPEN.fullmatch(scope["path"]):
+                self.service.check_token(headers.get(b"authorization", b""))
+            sent = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+            if sent and scope["method"] != "POST":
+                raise Refused(413, f"Expected no body of a {scope['method']}. Received: one")
+        except Refused as error:
+            await _error(error.status, error.message)(scope, receive, send)
+            return
+        with contextlib.ExitStack() as scope["until_sent"]:
+            await self.app(scope, receive, send)
 
 
 def _error(status, message):
-    headers = {"Retry-After": "1"} if status in (429, 503) else None
+    headers = {"Retry-After": "1"} if status in (429, 503) else {}
+    if status in (401, 408, 413, 429):  # the rest of the body is not waited for
+        headers["Connection"] = "close"
     return JSONResponse({"error": message}, status, headers)
+
+
+def _tag(meta, asked, extension):
+    """What tells one sample from all others, and from that of a model learned anew."""
+    what = json.dumps([meta.get("sha256"), meta.get("sampler"), asked, extension], sort_keys=True)
+    return f'"{hashlib.sha256(what.encode()).hexdigest()[:32]}"'
 
 
 async def _refusal(request, error):

@@ -18,6 +18,7 @@ class Limits:
         queue: requests that wait or are being answered; one more is told to come back (429).
         body: bytes of a request.
         bodies: bytes of all requests that are being received.
+        clients: that may be sending a request at a time, far fewer than Ray's proxy holds.
         seconds: that a client may take to send its body.
     """
 
@@ -27,6 +28,7 @@ class Limits:
     queue: int = 64
     body: int = 32 * 2**20
     bodies: int = 512 * 2**20
+    clients: int = 512
     seconds: float = 30.0
 
     def check(self, inputs):

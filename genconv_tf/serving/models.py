@@ -1,12 +1,15 @@
 """Which SavedModel a name stands for; a preset without one is exported once, into the cache."""
 
+import contextlib
+import hashlib
 import json
 import os
 import pathlib
+import tempfile
 
 from genconv_tf import catalogue
 from genconv_tf.home import home
-from genconv_tf.integrity import CONFIG, METADATA, WEIGHTS
+from genconv_tf.integrity import CONFIG, EXTRA, METADATA, WEIGHTS, verify
 from genconv_tf.metadata import about, needs
 
 
@@ -18,7 +21,8 @@ def named(words):
             `NAME`), each alone or as `NAME=FOLDER`.
 
     Raises:
-        ValueError: one is none of these, says nothing of itself, or two have one name.
+        ValueError: one is none of these, says nothing of itself, is not as it was published, or two
+            have one name.
     """
     folders = {}
     for word in words or sorted(catalogue.shipped()):
@@ -30,6 +34,10 @@ def named(words):
             raise ValueError(f"Expected a name for each model. Received: {name!r} twice")
         if "rank" not in about(found):
             raise ValueError(f"Expected a model of genconv with {METADATA}. Received: {found}")
+        if _exported(found) == found:
+            verify(found, f"{EXTRA}/{METADATA}", above=2)
+        else:
+            verify(found)
         folders[name] = found
     return folders
 
@@ -62,10 +70,19 @@ def saved_model(folder):
     from genconv_tf import GenerativeConvNet, __version__
 
     weights = json.loads((folder / METADATA).read_text())["sha256"][WEIGHTS]
-    exported = home() / "exported" / f"{__version__}-{weights[:16]}" / _name(folder) / "1"
+    known = hashlib.sha256((folder / CONFIG).read_bytes() + weights.encode()).hexdigest()
+    exported = home() / "exported" / f"{__version__}-{known[:16]}" / _name(folder) / "1"
     if not (exported / "saved_model.pb").is_file():
-        GenerativeConvNet.from_preset(folder).export(exported, replace=True)
+        with tempfile.TemporaryDirectory(dir=_made(exported.parent)) as partial:
+            GenerativeConvNet.from_preset(folder).export(pathlib.Path(partial) / "1")
+            with contextlib.suppress(OSError):  # another worker was faster
+                os.rename(pathlib.Path(partial) / "1", exported)
     return exported
+
+
+def _made(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _exported(folder):

@@ -4,7 +4,9 @@ As its documentation has it (tensorflow.org/tfx/serving/api_rest), with one step
 without a batch axis, such as the size of a sample, may stand in rows if it is the same in all.
 """
 
+import contextlib
 import json
+import reprlib
 
 import numpy as np
 
@@ -39,7 +41,8 @@ def parse(body, signatures):
         if len(wanted) != 1:
             raise Refused(400, f"Expected inputs {sorted(wanted)}. Received: {_short(given)}")
         given = {next(iter(wanted)): given}  # the only input needs no name
-    arrays = {key: _array(key, value) for key, value in given.items()}
+    check_names(given, name, signatures)
+    arrays = {key: _array(key, value, len(wanted[key][1])) for key, value in given.items()}
     return name, check(arrays, name, signatures), rows
 
 
@@ -53,9 +56,7 @@ def check(given, signature, signatures):
     Raises:
         Refused: names, shapes or numbers are not the signature's.
     """
-    wanted = _wanted(signature, signatures)
-    if set(given) != set(wanted):
-        raise Refused(400, f"Expected inputs {sorted(wanted)}. Received: {_short(sorted(given))}")
+    wanted = check_names(given, signature, signatures)
     inputs = {key: _checked(key, given[key], *spec) for key, spec in wanted.items()}
     batched = {key: len(inputs[key]) for key, (_, shape) in wanted.items() if _is_batched(shape)}
     if len(set(batched.values())) > 1 or 0 in batched.values():
@@ -103,13 +104,25 @@ def metadata(name, signatures, version="1"):
     }
 
 
+def check_names(given, signature, signatures):
+    """Inputs of a signature, `{name: (dtype, shape)}`; `Refused` unless those `given` are they."""
+    wanted = _wanted(signature, signatures)
+    if set(given) != set(wanted):
+        raise Refused(400, f"Expected inputs {sorted(wanted)}. Received: {_short(sorted(given))}")
+    return wanted
+
+
+def check_shape(key, received, shape):
+    """Raise `Refused` unless the lengths `received` fit the signature's `shape`."""
+    fits = len(received) == len(shape)
+    if not fits or any(n is not None and n != m for n, m in zip(shape, received)):
+        expected = tuple("any" if n is None else n for n in shape)
+        raise Refused(400, f"Expected {key} of shape {expected}. Received: {tuple(received)}")
+
+
 def _checked(key, array, dtype, shape):
     """`array` as `dtype` if it fits the signature's; else `Refused`."""
-    if array.ndim != len(shape) or any(
-        n is not None and n != m for n, m in zip(shape, array.shape)
-    ):
-        expected = tuple("any" if n is None else n for n in shape)
-        raise Refused(400, f"Expected {key} of shape {expected}. Received: {array.shape}")
+    check_shape(key, array.shape, shape)
     if array.dtype.kind not in "iuf" or (np.dtype(dtype).kind in "iu" and array.dtype.kind == "f"):
         kind = "numbers" if np.dtype(dtype).kind == "f" else "whole numbers"
         raise Refused(400, f"Expected {key} to be {kind}. Received: {array.dtype}")
@@ -166,14 +179,27 @@ def _wanted(name, signatures):
     return signatures[name]["inputs"]
 
 
-def _array(key, value):
-    try:
-        array = np.array(value)
-    except (ValueError, OverflowError):
-        array = None
+def _array(key, value, rank):
+    """Nested lists as an array. Nothing but numbers, and hardly deeper than `rank`: NumPy would
+    give every string of an array the length of the longest."""
+    array = None
+    if _all_numbers(value, rank + 1):
+        with contextlib.suppress(ValueError, OverflowError):
+            array = np.array(value)
     if array is None or array.dtype == object:
         raise Refused(400, f"Expected {key} to be an array of numbers. Received: {_short(value)}")
     return array
+
+
+def _all_numbers(value, depth):
+    """Whether lists, nested at most `depth` deep, hold numbers alone."""
+    if not isinstance(value, list):
+        return type(value) in (int, float)
+    if depth < 1:
+        return False
+    if all(type(each) in (int, float) for each in value):
+        return True
+    return all(_all_numbers(each, depth - 1) for each in value)
 
 
 def _is_batched(shape):
@@ -191,5 +217,5 @@ def _tensor_info(prefix, key, dtype, shape):
 
 
 def _short(value):
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    """`value` as a line of at most 80 letters, however long it is."""
+    return reprlib.repr(value)[:80]

@@ -12,7 +12,7 @@ from genconv_tf import noise
 from genconv_tf.data.media import encode
 from genconv_tf.export import ExportedModel
 from genconv_tf.metadata import about
-from genconv_tf.serving import Refused, models
+from genconv_tf.serving import Refused, beyond_memory, models
 
 
 class Runner:
@@ -51,7 +51,7 @@ class Runner:
             said = re.search(r"Expected [^\n\[\]{}']*[^\n\[\]{}' .]", error.message)
             raise Refused(400, said[0] if said else error.message.split("\n")[0]) from None
         except tf.errors.ResourceExhaustedError:
-            raise Refused(413, "Expected a smaller request. Received: one beyond memory") from None
+            raise beyond_memory() from None
         return {key: value.numpy() for key, value in result.items()}
 
     def samples(self, requests):
@@ -73,9 +73,10 @@ class Runner:
                       "steps": np.array(steps, np.int32)}  # fmt: skip
             try:
                 outputs = self.predict(name, "sample", joined)
-            except Refused as error:
+            except (Refused, ValueError) as error:  # a preset that is not whole, say
+                known = error if isinstance(error, Refused) else Refused(500, str(error))
                 for i in members:
-                    results[i] = error
+                    results[i] = known
                 continue
             parts = np.cumsum([len(seed) for seed in seeds])[:-1]
             for key, value in outputs.items():
