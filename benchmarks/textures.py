@@ -1,9 +1,11 @@
 """Learn exemplars with a recipe and judge fresh samples of the exported SavedModels.
 
     python benchmarks/textures.py EXEMPLAR... --output DIR [--vgg FILE] [--peers FOLDER...]
+    python benchmarks/textures.py EXEMPLAR... --output DIR --recipe frame-texture --julesz ...
 
-For each exemplar: `genconv train`, `export`, `sample` from the SavedModel, `evaluate`. Writes one
-folder per exemplar, `results.json`, `results.md`, a table of ratios to the exemplar's own crops,
+For each exemplar: `genconv train`, `export`, `sample` from the SavedModel, `evaluate`; or with
+`--julesz`, of a FRAME model without learning, `genconv julesz`, `evaluate`. Writes one folder per
+exemplar, `results.json`, `results.md`, a table of ratios to the exemplar's own crops,
 and `samples.png`, one fresh sample of each. A peer is a folder of results under the exemplars' file
 names. What is done is not done again.
 """
@@ -54,12 +56,30 @@ def judge(exemplar, folder, options):
     model.sample(1, size=256)
     seconds = time.perf_counter() - start
     samples = model.sample(options.num, size=256, seed=1)
+    return {"figures": figures_of(exemplar, samples, folder, options), "sample_seconds": seconds}
+
+
+def match(exemplar, folder, options):
+    """Figures of samples of the Julesz ensemble, and the seconds that one of 256x256 takes."""
+    start = time.perf_counter()
+    paths = [folder / "samples" / f"sample_1_{i}.png" for i in range(options.num)]
+    if not all(path.is_file() for path in paths):
+        steps = ["--steps", options.steps] if options.steps else []
+        extra = [word for setting in options.set for word in ("--set", setting)]
+        genconv("julesz", options.recipe, exemplar, "--zero", "--num", options.num, "--size", 256,
+                "--seed", 1, "--output", folder / "samples", "--quiet", *steps, *extra)  # fmt: skip
+    seconds = (time.perf_counter() - start) / options.num
+    samples = np.stack([read_image(path) for path in paths])
+    return {"figures": figures_of(exemplar, samples, folder, options), "sample_seconds": seconds}
+
+
+def figures_of(exemplar, samples, folder, options):
+    """What samples score; a picture of the exemplar and three of them is written."""
     shown = read_image(exemplar)
     side = min(256, *shown.shape[:2])
     row = [shown[:side, :side], *(s[:side, :side] for s in samples[:3])]
     write_image(folder / "samples.png", np.concatenate(row, 1))
-    figures = evaluation.evaluate(shown, list(samples), options.vgg)
-    return {"figures": figures, "sample_seconds": seconds}
+    return evaluation.evaluate(shown, list(samples), options.vgg)
 
 
 def row(name, result):
@@ -100,6 +120,8 @@ def main():
     options.add_argument("--recipe", default="texture")
     options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options.add_argument("--num", type=int, default=4, help="fresh samples of each model")
+    options.add_argument("--julesz", action="store_true", help="match statistics, learn nothing")
+    options.add_argument("--steps", type=int, help="of --julesz, at each level")
     options.add_argument("--vgg", help="VGG-19 filters (.npz)")
     options.add_argument("--peers", nargs="*", default=[], type=pathlib.Path)
     options = options.parse_args()
@@ -107,8 +129,8 @@ def main():
     for exemplar in options.exemplars:
         folder = options.output / exemplar.stem
         folder.mkdir(parents=True, exist_ok=True)
-        seconds = learn(exemplar, folder, options)
-        result = judge(exemplar, folder, options)
+        seconds = None if options.julesz else learn(exemplar, folder, options)
+        result = (match if options.julesz else judge)(exemplar, folder, options)
         timing = folder / "seconds.json"
         if seconds is not None:
             files.write_json(timing, seconds)

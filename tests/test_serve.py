@@ -124,6 +124,7 @@ def test_bad_slow_and_dropped_clients_leave_it_as_it_was(server, expected):
     np.testing.assert_array_equal(server.sample(3), expected(3))
 
 
+@pytest.mark.filterwarnings("ignore")  # Ray's own, while it is imported
 def test_a_worker_does_one_thing_at_a_time_also_for_clients_who_went_away():
     from genconv_tf.serving.cluster import Worker
 
