@@ -74,3 +74,28 @@ optimizer = {name = "adam", learning_rate = 1e-3, use_ema = true, ema_momentum =
 """
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def backend(folder, tmp_path_factory):
+    """That of a server of the model `texture`, in this process."""
+    from backend import Here
+
+    from genconv_tf.serving import models
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENCONV_HOME", str(tmp_path_factory.mktemp("cache")))
+        here = Here(models.named([str(folder)]))
+        here.runner.signatures("texture")
+    return here
+
+
+@pytest.fixture
+def client(backend):
+    """Of the HTTP surface over it, with small limits."""
+    from starlette.testclient import TestClient
+
+    from genconv_tf.serving.http import Service
+    from genconv_tf.serving.limits import Limits
+
+    return TestClient(Service(backend, Limits(positions=64 * 64, body=2**20)).app())

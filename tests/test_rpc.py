@@ -15,9 +15,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
-from test_http import Here
 
-from genconv_tf.serving import models, rpc
+from genconv_tf.serving import rpc
 from genconv_tf.serving.http import Service
 from genconv_tf.serving.limits import Limits
 
@@ -25,12 +24,8 @@ SAMPLE = {"seed": [[7, 0]], "size": [32, 40], "steps": 2}
 
 
 @pytest.fixture(scope="module")
-def service(folder, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENCONV_HOME", str(tmp_path_factory.mktemp("cache")))
-        here = Here(models.named([str(folder)]))
-        here.runner.signatures("texture")
-    return Service(here, Limits(positions=64 * 64, body=2**20))
+def service(backend):
+    return Service(backend, Limits(positions=64 * 64, body=2**20))
 
 
 def asked(**changes):
