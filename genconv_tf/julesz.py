@@ -28,9 +28,6 @@ STEPS = 300  # of each level
 ANNEALED = (10.0, 0.0)  # temperatures
 COOLED = 100.0  # times colder than at first are the chains that a descent to T = 0 takes over
 FIRST = 0.1  # of the spread of the data: the first change that the descent tries
-# A descent leaves the frequencies that filters hardly see as it finds them, and an upsampled sample
-# has none of the highest: each level starts with noise of this share of what is observed there.
-DETAIL = 0.5
 # Langevin steps e over √(2 / largest curvature), and how often its estimate is refined.
 CAUTION, REFINED = 0.7, 12
 
@@ -91,9 +88,6 @@ def sample(model, data, num=1, size=None, seed=0, steps=STEPS, temperature=0.0, 
             row, level = noise.fold(rows, i), matching.level
             below = samples[-1] if samples else None
             start = level.start(row, level.size(size), model.channels, below)
-            if below is not None:
-                z = noise.normal(row, tf.shape(start)[1:], iteration=-3)
-                start += DETAIL * matching.observed.detail * z
             samples.append(matching.run(start, row, steps[i], temperature, tick))
         media.append(model.preprocessing.decode(samples[-1]))
         samples[-1] = model.preprocessing.encode(media[-1])

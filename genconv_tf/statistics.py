@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from genconv_tf import pyramid, sizes
 from genconv_tf.convolution import extended
-from genconv_tf.resample import upsample
 
 # Of a filter that is dead on the data any response is infinitely many standard deviations; it
 # counts by this share of the root mean square of the deviations in its layer.
@@ -23,15 +22,12 @@ class Observed:
         deviations: standard deviation of what is averaged, of each channel: `(channels,)`.
         size: lengths of the data at this level.
         spread: root mean square of the data.
-        detail: root mean square of what the data have and the level below has not, in the highest
-            frequencies, of each channel of x: `(channels,)`; 0 at the coarsest level.
     """
 
     means: list
     deviations: list
     size: tuple
     spread: float
-    detail: tf.Tensor | float = 0.0
 
 
 def statistics(network, x, boundary=None):
@@ -82,8 +78,7 @@ def observe(model, data):
             row = tf.convert_to_tensor(batch[i : i + 1], tf.float32)
             sizes.check_data(model.levels, model.channels, row.shape)
             levels = pyramid.levels_of(row, model.levels)
-            here = [_moments(level, x, below)
-                    for level, x, below in zip(model.levels, levels, [None, *levels])]  # fmt: skip
+            here = [_moments(level, x) for level, x in zip(model.levels, levels)]
             sums = here if sums is None else tf.nest.map_structure(tf.add, sums, here)
             shapes, count = [tuple(x.shape[1:-1]) for x in levels], count + 1
     if not count:
@@ -159,26 +154,22 @@ def _seen(network, top, r, boundary):
     return r
 
 
-def _moments(level, x, below):
-    """Statistics of one image; mean and mean square of each response; mean square of x, and of what
-    x has beside the image of the level `below`."""
+def _moments(level, x):
+    """Statistics of one image; mean and mean square of each response; mean square of x."""
     network, edge = level.network, level.network.data_boundary
     averaged = _below(network, x, edge) + _square(level, x)
     means, squares = (
         [tf.reduce_mean(power(r), range(r.shape.rank - 1)) for r in averaged]
         for power in (tf.identity, tf.square)
     )
-    detail = x - (x if below is None else upsample(below, x.shape[1:-1], False))
-    detail = tf.reduce_mean(tf.square(detail), range(x.shape.rank - 1))
-    return of_level(level, x, edge), means, squares, tf.reduce_mean(tf.square(x)), detail
+    return of_level(level, x, edge), means, squares, tf.reduce_mean(tf.square(x))
 
 
-def _observed(statistics, means, squares, spread, detail, size):
+def _observed(statistics, means, squares, spread, size):
     deviations = []
     for mean, square in zip(means, squares):
         variance = tf.maximum(square - tf.square(mean), 0.0)
         least = LEAST_DEVIATION**2 * tf.reduce_mean(variance)
         # Constant data have no deviation at all, and any unit will do.
         deviations.append(tf.sqrt(tf.maximum(variance, least)) if least > 0 else tf.ones_like(mean))
-    means = [s[0] for s in statistics]
-    return Observed(means, deviations, size, float(spread) ** 0.5, tf.sqrt(detail))
+    return Observed([s[0] for s in statistics], deviations, size, float(spread) ** 0.5)

@@ -36,20 +36,6 @@ def network(top, rank=2, boundary="torus", size=12):
     return net
 
 
-def test_a_finer_level_starts_with_what_the_coarser_one_cannot_have():
-    """Stripes of one pixel: all of them is detail. A blurred image has hardly any."""
-    layers = [{"filters": 1, "kernel": 1, "relu": False}]
-    pixels = {"filters": "linear", "wavelengths": (), "differences": (), "response": "absolute"}
-    model = gct.GenerativeConvNet(layers, channels=1, levels=2, bank=pixels, size=16)
-    stripes = 20.0 * (-1.0) ** np.arange(16) * np.ones((1, 16, 1))
-    coarse, fine = statistics.observe(model, stripes[..., None].astype(np.float32))
-    np.testing.assert_allclose(coarse.detail, 0)
-    np.testing.assert_allclose(fine.detail, 20.0, rtol=1e-5)
-    waves = 20.0 * np.sin(2 * np.pi * np.arange(16) / 16) * np.ones((1, 16, 1))
-    _, smooth = statistics.observe(model, waves[..., None].astype(np.float32))
-    assert 0 < float(smooth.detail[0]) < 3
-
-
 def gradients_by_the_weights(net, x, boundary):
     """Of the mean of f over one image, by the kernel of each top layer's first filter."""
     kernels = [kernel.value for _, _, kernel, _ in net.learned()]
