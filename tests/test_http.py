@@ -146,7 +146,6 @@ def test_what_is_not_a_post_has_no_body(client):
     for path in ("/", URL + "/sample.png", "/v1/models"):
         answer = client.request("GET", path, content=b"x" * 100)
         assert answer.status_code == 413 and "no body" in answer.json()["error"], path
-        assert answer.headers["connection"] == "close"
         chunked = client.request("GET", path, content=iter([b"x" * 10] * 3))
         assert chunked.status_code == 413, path
 

@@ -298,9 +298,7 @@ class _Guard:
 
 
 def _error(status, message):
-    headers = {"Retry-After": "1"} if status in (429, 503) else {}
-    if status in (401, 408, 413, 429):  # the rest of the body is not waited for
-        headers["Connection"] = "close"
+    headers = {"Retry-After": "1"} if status in (429, 503) else None
     return JSONResponse({"error": message}, status, headers)
 
 
