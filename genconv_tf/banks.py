@@ -166,15 +166,18 @@ def _read(filters, names, weights, pooling):
         raise ValueError(f"Expected filters of linear, {', '.join(features.VGG)} or a .keras file. "
                          f"Received: {filters!r}")  # fmt: skip
     layers, arrays, place = [], [], {}
+    below = network.input_shape[1:]  # of the responses that a layer takes, before `Flatten`
+    silent = keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Dropout
     for one in network.layers:
         last = layers[-1] if layers else None
         if isinstance(one, keras.layers.ReLU) and last and not (last.relu or last.operation):
             layers[-1] = dataclasses.replace(last, relu=True)
             place = {name: i for name, i in place.items() if i < len(layers) - 1}
-        elif not isinstance(one, _silent()):
-            layer, pair = _layer(one, _shape_below(network, one))
+        elif not isinstance(one, silent):
+            layer, pair = _layer(one, below)
             layers.append(layer)
             arrays.append(pair)
+            below = one.output.shape[1:]
         place[one.name] = len(layers) - 1
     missing = [name for name in names if name not in place]
     if missing:
@@ -182,20 +185,6 @@ def _read(filters, names, weights, pooling):
     names = tuple(sorted(names, key=place.get))
     taps = [place[name] for name in names]
     return layers[: taps[-1] + 1], arrays[: taps[-1] + 1], taps, affine, names
-
-
-def _silent():
-    """Kinds of layers that change no response, or only how they lie in memory."""
-    import keras
-
-    return keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Dropout
-
-
-def _shape_below(network, one):
-    """Shape of the responses, `(*positions, channels)`, that a layer takes, before `Flatten`."""
-    below = network.layers[: network.layers.index(one)]
-    last = next((b for b in reversed(below) if not isinstance(b, _silent())), None)
-    return (network.input_shape if last is None else last.output.shape)[1:]
 
 
 def _layer(one, below):

@@ -244,12 +244,7 @@ def _checked(model, num, steps):
 def _size(model, size, observed):
     """Lengths of the media."""
     size = sizes.lengths(model.media_size if size is None else size, model.rank)
-    sizes.check_size(model.least_size, size)
-    for wanted, have, whole in zip(size, observed, sizes.covered(model.levels)):
-        if whole and wanted != have:
-            raise ValueError("Expected the size of the data where a layer covers the signal whole, "
-                             f"{observed}. Received: {size}")  # fmt: skip
-    return size
+    return sizes.check_size(model.least_size, size, sizes.only_size(model.levels, observed))
 
 
 def _counter(progress, total):

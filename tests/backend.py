@@ -40,23 +40,35 @@ class Slow(Here):
         return b"late"
 
 
+def scope(method, path, headers=()):
+    """What an ASGI server says of a request."""
+    path_only, _, query = path.partition("?")
+    return {"type": "http", "method": method, "path": path_only, "raw_path": path.encode(),
+            "query_string": query.encode(), "headers": list(headers), "scheme": "http",
+            "http_version": "1.1", "server": ("test", 80), "client": ("test", 1),
+            "root_path": ""}  # fmt: skip
+
+
+async def nothing():
+    """The body of a request that has none."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def forever():
+    """A body that never comes."""
+    await asyncio.sleep(10)
+
+
 def get(app, path, headers=()):
     """The status and the headers of a request to an ASGI application, as a coroutine."""
 
     async def ask():
         said = []
 
-        async def receive():
-            return {"type": "http.request", "body": b"", "more_body": False}
-
         async def send(message):
             said.append(message)
 
-        path_only, _, query = path.partition("?")
-        await app({"type": "http", "method": "GET", "path": path_only, "raw_path": path.encode(),
-                   "query_string": query.encode(), "headers": list(headers), "scheme": "http",
-                   "http_version": "1.1", "server": ("test", 80), "client": ("test", 1),
-                   "root_path": ""}, receive, send)  # fmt: skip
+        await app(scope("GET", path, headers), nothing, send)
         return said[0]["status"], dict(said[0]["headers"])
 
     return ask()
@@ -69,8 +81,5 @@ async def post(app, receive):
     async def send(message):
         said.append(message)
 
-    await app({"type": "http", "method": "POST", "path": URL + ":predict", "headers": [],
-               "query_string": b"", "scheme": "http", "http_version": "1.1",
-               "raw_path": b"", "server": ("test", 80), "client": ("test", 1),
-               "root_path": ""}, receive, send)  # fmt: skip
+    await app(scope("POST", URL + ":predict"), receive, send)
     return said[0]["status"]

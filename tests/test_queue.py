@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 pytest.importorskip("starlette")
-from backend import URL, Slow, get, post
+from backend import URL, Slow, forever, get, nothing, post, scope
 
 from genconv_tf.serving.http import Service
 from genconv_tf.serving.limits import Limits
@@ -32,28 +32,16 @@ def test_a_full_queue_is_a_429_and_a_drained_server_a_503(backend):
     asyncio.run(play())
 
 
-def test_a_slow_body_is_a_408_and_takes_no_place_of_the_queue(backend):
-    async def play():
-        service = Service(backend, Limits(seconds=0.5, queue=1))
-        app = service.app()
-        slow = asyncio.create_task(post(app, lambda: asyncio.sleep(10)))
-        await asyncio.sleep(0.05)
-        assert (await get(app, URL + "/sample.png"))[0] == 200 and not slow.done()
-        assert await slow == 408
-
-    asyncio.run(play())
-
-
-def test_clients_that_are_sending_are_limited(backend):
-    """Far fewer than the proxy holds at a time, so that others are answered."""
+def test_slow_bodies_are_limited_take_no_place_of_the_queue_and_end_in_a_408(backend):
+    """There are far fewer than the proxy holds at a time, so that others are answered."""
 
     async def play():
-        service = Service(backend, Limits(seconds=0.5, clients=2))
+        service = Service(backend, Limits(seconds=0.5, queue=1, clients=2))
         app = service.app()
-        slow = [asyncio.create_task(post(app, lambda: asyncio.sleep(10))) for _ in range(2)]
+        slow = [asyncio.create_task(post(app, forever)) for _ in range(2)]
         await asyncio.sleep(0.05)
-        assert await post(app, lambda: asyncio.sleep(10)) == 429
-        assert (await get(app, "/healthz"))[0] == 200
+        assert await post(app, forever) == 429
+        assert (await get(app, URL + "/sample.png"))[0] == 200 and not slow[0].done()
         assert await asyncio.gather(*slow) == [408, 408]
         assert service.clients == 0
 
@@ -66,16 +54,10 @@ def test_an_answer_keeps_its_place_until_it_is_sent(backend):
         slow.go_on.set()
         service = Service(slow, Limits())
 
-        async def receive():
-            return {"type": "http.request", "body": b"", "more_body": False}
-
         async def send(message):
             await sent.wait()
 
-        scope = {"type": "http", "method": "GET", "path": URL + "/sample.png", "headers": [],
-                 "raw_path": b"", "query_string": b"", "scheme": "http", "http_version": "1.1",
-                 "server": ("test", 80), "client": ("test", 1), "root_path": ""}  # fmt: skip
-        asked = asyncio.create_task(service.app()(scope, receive, send))
+        asked = asyncio.create_task(service.app()(scope("GET", URL + "/sample.png"), nothing, send))
         await asyncio.sleep(0.1)
         assert service.waiting == 1 and await service.drain(0.1) == 1
         sent.set()

@@ -10,10 +10,9 @@ from genconv_tf.data.decode import write_image
 from genconv_tf.data.images import images
 from genconv_tf.data.sounds import RATE, sounds, write_sound
 from genconv_tf.data.videos import videos, write_video
-from genconv_tf.kinds import KINDS
+from genconv_tf.kinds import FORMATS, KINDS
 
 LOADERS = {"sound": sounds, "image": images, "video": videos}
-EXTENSIONS = {"sound": ("wav",), "image": (), "video": ("mp4", "gif")}  # besides png, a picture
 
 WIDTH, HEIGHT, FLOOR = 512, 128, -80.0  # of a sound's two pictures, and of its spectrogram in dB
 FRAMES = 6  # of a video that its picture shows
@@ -55,9 +54,9 @@ def encode(media, extension, rate=None):
             video.
         rate: samples or frames a second; `None` for what is usual.
     """
-    kind = KINDS[media.ndim - 1]
-    if extension not in ("png", *EXTENSIONS[kind]):
-        raise ValueError(f"Expected {' or '.join(('png', *EXTENSIONS[kind]))} of {kind} media. "
+    kind, formats = KINDS[media.ndim - 1], FORMATS[media.ndim - 1]
+    if extension not in formats:
+        raise ValueError(f"Expected {' or '.join(formats)} of {kind} media. "
                          f"Received: {extension}")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / f"media.{extension}"

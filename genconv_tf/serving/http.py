@@ -18,10 +18,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from genconv_tf import gallery
+from genconv_tf.kinds import FORMATS
 from genconv_tf.serving import Refused, beyond_memory, protocol, query
 
 TYPES = {"png": "image/png", "gif": "image/gif", "mp4": "video/mp4", "wav": "audio/wav"}
-FORMATS = {1: ("wav", "png"), 2: ("png",), 3: ("mp4", "gif", "png")}  # by rank
 OPEN = re.compile(
     r"/(|page/[\w.]+|healthz|v1/models/[^/]+/card/[\w.]+)"
 )  # what may be seen without a token

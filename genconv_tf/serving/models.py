@@ -73,16 +73,13 @@ def saved_model(folder):
     known = hashlib.sha256((folder / CONFIG).read_bytes() + weights.encode()).hexdigest()
     exported = home() / "exported" / f"{__version__}-{known[:16]}" / _name(folder) / "1"
     if not (exported / "saved_model.pb").is_file():
-        with tempfile.TemporaryDirectory(dir=_made(exported.parent)) as partial:
-            GenerativeConvNet.from_preset(folder).export(pathlib.Path(partial) / "1")
+        exported.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=exported.parent) as partial:
+            whole = pathlib.Path(partial) / _name(folder) / "1"
+            GenerativeConvNet.from_preset(folder).export(whole)
             with contextlib.suppress(OSError):  # another worker was faster
-                os.rename(pathlib.Path(partial) / "1", exported)
+                os.rename(whole, exported)
     return exported
-
-
-def _made(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _exported(folder):
