@@ -17,7 +17,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import noise, pyramid, sizes
+from genconv_tf import detail, noise, pyramid, sizes
 from genconv_tf.descent import minimise
 from genconv_tf.langevin import langevin
 from genconv_tf.statistics import check, observe, of_level, statistics
@@ -52,7 +52,8 @@ class Ensemble:
 def sample(model, data, num=1, size=None, seed=0, steps=STEPS, temperature=0.0, progress=None):
     """Sample the Julesz ensemble of data; what weights the model has makes no difference.
 
-    Level by level as `pyramid.generate_levels`, each from the upsampled sample of the one below.
+    Level by level as `pyramid.generate_levels`, each from the upsampled sample of the one below and
+    noise in place of the detail that it lacks.
 
     Args:
         model: a `GenerativeConvNet` on a bank.
@@ -88,6 +89,8 @@ def sample(model, data, num=1, size=None, seed=0, steps=STEPS, temperature=0.0, 
             row, level = noise.fold(rows, i), matching.level
             below = samples[-1] if samples else None
             start = level.start(row, level.size(size), model.channels, below)
+            if below is not None:
+                start += detail.draw(row, start.shape[1:-1], matching.observed.detail)
             samples.append(matching.run(start, row, steps[i], temperature, tick))
         media.append(model.preprocessing.decode(samples[-1]))
         samples[-1] = model.preprocessing.encode(media[-1])

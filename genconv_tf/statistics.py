@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import pyramid, sizes
+from genconv_tf import detail, pyramid, sizes
 from genconv_tf.convolution import extended
 
 # Of a filter that is dead on the data any response is infinitely many standard deviations; it
 # counts by this share of the root mean square of the deviations in its layer.
 LEAST_DEVIATION = 0.1
+DETAILED = 16  # images, the first, of which the spectrum of the detail is an average
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +23,15 @@ class Observed:
         deviations: standard deviation of what is averaged, of each channel: `(channels,)`.
         size: lengths of the data at this level.
         spread: root mean square of the data.
+        detail: the filter whose noise is as strong, at every frequency, as what the level below
+            lacks (`detail.colouring`); `None` at the coarsest.
     """
 
     means: list
     deviations: list
     size: tuple
     spread: float
+    detail: np.ndarray | None = None
 
 
 def statistics(network, x, boundary=None):
@@ -71,7 +75,7 @@ def observe(model, data):
     """
     for level in model.levels:
         check(level.network)
-    sums, count, shapes = None, 0, None
+    sums, count, shapes, first = None, 0, None, []
     # Image by image: the responses of all of them together may not fit the memory.
     for batch in [data] if hasattr(data, "shape") else data:
         for i in range(len(batch)):
@@ -81,10 +85,11 @@ def observe(model, data):
             here = [_moments(level, x) for level, x in zip(model.levels, levels)]
             sums = here if sums is None else tf.nest.map_structure(tf.add, sums, here)
             shapes, count = [tuple(x.shape[1:-1]) for x in levels], count + 1
+            first = [*first, levels][:DETAILED]
     if not count:
         raise ValueError("Expected data to observe. Received none")
-    return [_observed(*tf.nest.map_structure(lambda s: s / count, each), size)
-            for each, size in zip(sums, shapes)]  # fmt: skip
+    return [_observed(*tf.nest.map_structure(lambda s: s / count, each), size, noise)
+            for each, size, noise in zip(sums, shapes, _details(first))]  # fmt: skip
 
 
 def relative_errors(level, observed, x):
@@ -165,11 +170,18 @@ def _moments(level, x):
     return of_level(level, x, edge), means, squares, tf.reduce_mean(tf.square(x))
 
 
-def _observed(statistics, means, squares, spread, size):
+def _details(images):
+    """`Observed.detail` of every level, of images as `pyramid.levels_of` gives them."""
+    levels = [tf.concat(each, 0) for each in zip(*images)]
+    lacks = [detail.lacking(x, below) for x, below in zip(levels[1:], levels)]
+    return [None, *map(detail.colouring, lacks)]
+
+
+def _observed(statistics, means, squares, spread, size, noise):
     deviations = []
     for mean, square in zip(means, squares):
         variance = tf.maximum(square - tf.square(mean), 0.0)
         least = LEAST_DEVIATION**2 * tf.reduce_mean(variance)
         # Constant data have no deviation at all, and any unit will do.
         deviations.append(tf.sqrt(tf.maximum(variance, least)) if least > 0 else tf.ones_like(mean))
-    return Observed([s[0] for s in statistics], deviations, size, float(spread) ** 0.5)
+    return Observed([s[0] for s in statistics], deviations, size, float(spread) ** 0.5, noise)
