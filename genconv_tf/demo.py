@@ -31,9 +31,10 @@ def main():
     run, exported = folder / "run", folder / "saved_model" / "1"
     exemplar = folder / f"{options.texture}.png"
     folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(texture(options.texture)).convert("RGB").resize((192, 192)).save(exemplar)
+    size, effort = _effort()
+    Image.fromarray(texture(options.texture)).convert("RGB").resize((size, size)).save(exemplar)
     resume = ["--resume"] if (run / "run.json").is_file() else []
-    _genconv("train", "texture", exemplar, "--output", run, "--updates", _updates(), *resume)
+    _genconv("train", "texture", exemplar, "--output", run, *effort, *resume)
     _genconv("sample", run, "--output", folder / "samples", "--num", "2", "--size", "192x320")
     if not exported.exists():
         _genconv("export", run, "--output", exported)
@@ -48,12 +49,16 @@ The learned model (Keras preset)      {run / "preset"}
 The SavedModel                        {exported}""")
 
 
-def _updates():
-    """What two cores learn in two minutes or so: an update takes 0.3 s with units for bfloat16 that
-    work on matrices, and by counting eight times as long with none."""
+def _effort():
+    """Pixels per side of the exemplar, and what `genconv train` is asked for: what two cores learn
+    in one to four minutes. With no units for bfloat16 an update takes about eight times as long;
+    many updates of small chains then give bricks where few of large ones give stray lines."""
     from genconv_tf.precision import resolve
 
-    return 220 if resolve("auto") == "bfloat16" else 80
+    if resolve("auto") == "bfloat16":
+        return 192, ["--updates", 220]
+    small = ["--set", "learning.chain_size=128", "--set", "learning.window=96"]
+    return 128, ["--updates", 140, *small]
 
 
 def _genconv(*words):
