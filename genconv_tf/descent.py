@@ -10,7 +10,8 @@ DECREASE = 1e-4  # of the loss, as a share of what the slope promises (Armijo)
 LEAST = 1e-4  # shortest share of a step that is tried
 
 
-def minimise(function, start, steps, first, bounds=None, tick=lambda count: None):
+def minimise(function, start, steps, first, bounds=None, tick=lambda count: None,
+             metric=None):  # fmt: skip
     """Descend a function of an array.
 
     Args:
@@ -20,6 +21,8 @@ def minimise(function, start, steps, first, bounds=None, tick=lambda count: None
         first: root mean square of the first change that is tried, in the units of the array.
         bounds: (least, largest), broadcastable to `start`: the box to stay in.
         tick: called with 1 after each step, and at an early end with what is left of them.
+        metric: a symmetric positive operator, array to array: the inverse Hessian up to a factor
+            where no pair of steps tells it, by default the identity.
 
     Returns:
         (x, value): where the descent ended, float32. The value is never above that at the start.
@@ -31,7 +34,7 @@ def minimise(function, start, steps, first, bounds=None, tick=lambda count: None
     for step in range(steps):
         # What is at a wall and would go through it stays where it is.
         free = ~(((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0)))
-        change = free * _direction(free * slope, pairs, first)
+        change = free * _direction(free * slope, pairs, first, metric or np.copy)
         found = _search(function, x, value, slope, change, low, high)
         if found is None and not pairs:
             tick(steps - step)
@@ -49,15 +52,16 @@ def minimise(function, start, steps, first, bounds=None, tick=lambda count: None
     return x.astype(np.float32), value
 
 
-def _direction(slope, pairs, first):
-    """Minus the inverse Hessian that the pairs tell, times the slope."""
+def _direction(slope, pairs, first, metric):
+    """Minus the slope times the inverse Hessian: what pairs tell of it, and else the metric."""
     q, shares = slope.copy(), []
     for s, y in reversed(pairs):
         shares.append(np.vdot(s, q) / np.vdot(s, y))
         q -= shares[-1] * y
+    q = metric(q)
     if pairs:
         s, y = pairs[-1]
-        q *= np.vdot(s, y) / np.vdot(y, y)
+        q *= np.vdot(s, y) / np.vdot(y, metric(y))
     else:
         q *= first / max(np.sqrt(np.mean(np.square(q))), 1e-30)
     for (s, y), share in zip(pairs, reversed(shares)):

@@ -12,12 +12,13 @@ batch of images instead (eq. 30), which are sampled together.
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import detail, noise, pyramid, sizes
+from genconv_tf import colouring, noise, pyramid, sizes
 from genconv_tf.descent import minimise
 from genconv_tf.langevin import langevin
 from genconv_tf.statistics import check, observe, of_level, statistics
@@ -90,7 +91,8 @@ def sample(model, data, num=1, size=None, seed=0, steps=STEPS, temperature=0.0, 
             below = samples[-1] if samples else None
             start = level.start(row, level.size(size), model.channels, below)
             if below is not None:
-                start += detail.draw(row, start.shape[1:-1], matching.observed.detail)
+                root = colouring.root(matching.observed.detail, start.shape[1:-1])
+                start += colouring.draw(row, root)
             samples.append(matching.run(start, row, steps[i], temperature, tick))
         media.append(model.preprocessing.decode(samples[-1]))
         samples[-1] = model.preprocessing.encode(media[-1])
@@ -139,7 +141,9 @@ class Matching:
 
     def _descend(self, start, steps, tick):
         first = FIRST * max(self.observed.spread, float(tf.math.reduce_std(start)))
-        x, _ = minimise(self._value_and_slope, start, steps, first, self.bounds, tick)
+        root = colouring.root(self.observed.covariance, start.shape[1:-1])
+        metric = functools.partial(colouring.coloured, root=root) if root.any() else None
+        x, _ = minimise(self._value_and_slope, start, steps, first, self.bounds, tick, metric)
         return tf.constant(x)
 
     def _anneal(self, x, seeds, steps, temperature):

@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import detail, pyramid, sizes
+from genconv_tf import colouring, pyramid, sizes
 from genconv_tf.convolution import extended
 
 # Of a filter that is dead on the data any response is infinitely many standard deviations; it
 # counts by this share of the root mean square of the deviations in its layer.
 LEAST_DEVIATION = 0.1
-DETAILED = 16  # images, the first, of which the spectrum of the detail is an average
+COLOURED = 16  # images, the first, of which the covariance is an average
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +23,15 @@ class Observed:
         deviations: standard deviation of what is averaged, of each channel: `(channels,)`.
         size: lengths of the data at this level.
         spread: root mean square of the data.
-        detail: the filter whose noise is as strong, at every frequency, as what the level below
-            lacks (`detail.colouring`); `None` at the coarsest.
+        covariance: `colouring.covariance` of the data.
+        detail: that of what the level below lacks; `None` at the coarsest.
     """
 
     means: list
     deviations: list
     size: tuple
     spread: float
+    covariance: np.ndarray
     detail: np.ndarray | None = None
 
 
@@ -85,11 +86,11 @@ def observe(model, data):
             here = [_moments(level, x) for level, x in zip(model.levels, levels)]
             sums = here if sums is None else tf.nest.map_structure(tf.add, sums, here)
             shapes, count = [tuple(x.shape[1:-1]) for x in levels], count + 1
-            first = [*first, levels][:DETAILED]
+            first = [*first, levels][:COLOURED]
     if not count:
         raise ValueError("Expected data to observe. Received none")
-    return [_observed(*tf.nest.map_structure(lambda s: s / count, each), size, noise)
-            for each, size, noise in zip(sums, shapes, _details(first))]  # fmt: skip
+    return [_observed(*tf.nest.map_structure(lambda s: s / count, each), size, *colours)
+            for each, size, *colours in zip(sums, shapes, *_covariances(first))]  # fmt: skip
 
 
 def relative_errors(level, observed, x):
@@ -170,18 +171,18 @@ def _moments(level, x):
     return of_level(level, x, edge), means, squares, tf.reduce_mean(tf.square(x))
 
 
-def _details(images):
-    """`Observed.detail` of every level, of images as `pyramid.levels_of` gives them."""
+def _covariances(images):
+    """Of every level, and of what the level below lacks; `images` as of `pyramid.levels_of`."""
     levels = [tf.concat(each, 0) for each in zip(*images)]
-    lacks = [detail.lacking(x, below) for x, below in zip(levels[1:], levels)]
-    return [None, *map(detail.colouring, lacks)]
+    lacks = [colouring.lacking(x, below) for x, below in zip(levels[1:], levels)]
+    return map(colouring.covariance, levels), [None, *map(colouring.covariance, lacks)]
 
 
-def _observed(statistics, means, squares, spread, size, noise):
+def _observed(statistics, means, squares, spread, size, *colours):
     deviations = []
     for mean, square in zip(means, squares):
         variance = tf.maximum(square - tf.square(mean), 0.0)
         least = LEAST_DEVIATION**2 * tf.reduce_mean(variance)
         # Constant data have no deviation at all, and any unit will do.
         deviations.append(tf.sqrt(tf.maximum(variance, least)) if least > 0 else tf.ones_like(mean))
-    return Observed([s[0] for s in statistics], deviations, size, float(spread) ** 0.5, noise)
+    return Observed([s[0] for s in statistics], deviations, size, float(spread) ** 0.5, *colours)

@@ -138,7 +138,7 @@ def test_at_a_temperature_a_linear_statistic_has_the_variance_of_the_ensemble(te
     net.build((None, 16, 1))
     level = Level(net, Reference("uniform"), (1,), Sampler())
     mean = julesz.statistics(net, tf.zeros([1, 16, 1]))[0][0]
-    observed = statistics.Observed([mean], [tf.constant([5.0])], (16,), 5.0)
+    observed = statistics.Observed([mean], [tf.constant([5.0])], (16,), 5.0, np.ones((1, 1, 1)))
     matching, chains = julesz.Matching(level, observed), 2000
     seeds, start = noise.row_seeds(3, chains), tf.zeros([chains, 16, 1])
     x = matching.run(start, seeds, 120, (temperature, temperature))
@@ -259,6 +259,18 @@ def test_the_descent_ends_where_that_of_scipy_ends(bounds):
     np.testing.assert_allclose(x, exact.x, atol=2e-2)
     if bounds:
         assert x.min() >= np.float32(bounds[0]) and x.max() <= np.float32(bounds[1])
+
+
+def test_a_metric_leaves_what_the_function_does_not_see_in_its_proportions():
+    """Of all minima on a line, the descent goes to the one that is nearest as the metric has it."""
+    metric = np.array([1.0, 4.0])
+
+    def function(x):
+        return (x.sum() - 5.0) ** 2, np.full(2, 2 * (x.sum() - 5.0))
+
+    x, value = descent.minimise(function, np.zeros(2), 30, 0.1, metric=lambda q: metric * q)
+    assert value < 1e-8
+    np.testing.assert_allclose(x, [1.0, 4.0], atol=1e-3)
 
 
 def test_the_descent_stops_at_a_minimum_and_counts_all_its_steps():
