@@ -44,20 +44,20 @@ def photograph():
     return np.clip(128 + 25 * noise, 0, 255).astype(np.uint8)
 
 
-@pytest.fixture
-def picture(tmp_path, photograph):
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory, photograph):
     """The photograph as a PNG file."""
     from PIL import Image
 
-    path = tmp_path / "photograph.png"
+    path = tmp_path_factory.mktemp("picture") / "photograph.png"
     Image.fromarray(photograph).save(path)
     return path
 
 
-@pytest.fixture
-def recipe(tmp_path):
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory):
     """A recipe that learns in a second."""
-    path = tmp_path / "quick.toml"
+    path = tmp_path_factory.mktemp("recipe") / "quick.toml"
     path.write_text(
         """
 [model]
@@ -76,7 +76,7 @@ optimizer = {name = "adam", learning_rate = 1e-3, use_ema = true, ema_momentum =
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def backend(folder, tmp_path_factory):
     """That of a server of the model `texture`, in this process."""
     from backend import Here

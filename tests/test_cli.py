@@ -11,18 +11,25 @@ from PIL import Image
 from genconv_tf.cli.main import main
 
 
-@pytest.fixture
-def run_folder(recipe, picture, tmp_path):
+@pytest.fixture(scope="module")
+def run_folder(recipe, picture, tmp_path_factory):
     """A learned model, by the command."""
-    folder = tmp_path / "run"
+    folder = tmp_path_factory.mktemp("learned") / "run"
     command = ["train", str(recipe), str(picture), "--output", str(folder), "--size", "32"]
     assert main([*command, "--quiet"]) == 0
     return folder
 
 
-def test_train_export_sample_and_evaluate(run_folder, tmp_path, capsys):
-    samples, exported = tmp_path / "samples", tmp_path / "quick" / "1"
-    assert main(["export", str(run_folder), "--output", str(exported)]) == 0
+@pytest.fixture(scope="module")
+def exported(run_folder, tmp_path_factory):
+    """Its SavedModel, by the command."""
+    folder = tmp_path_factory.mktemp("models") / "quick" / "1"
+    assert main(["export", str(run_folder), "--output", str(folder)]) == 0
+    return folder
+
+
+def test_train_export_sample_and_evaluate(run_folder, exported, tmp_path, capsys):
+    samples = tmp_path / "samples"
     shape = ["--num", "2", "--size", "220x230", "--seed", "3"]
     assert main(["sample", str(run_folder), "--output", str(samples), *shape]) == 0
     assert main(["sample", str(exported), "--output", str(tmp_path / "alone"), *shape]) == 0
@@ -43,10 +50,8 @@ def test_train_export_sample_and_evaluate(run_folder, tmp_path, capsys):
     }
 
 
-def test_a_chain_is_watched_from_the_command_line(run_folder, tmp_path, capsys):
-    preset, exported = run_folder / "preset", tmp_path / "exported" / "1"
-    assert main(["export", str(preset), "--output", str(exported)]) == 0
-    for model, name in ((preset, "a"), (exported, "b")):
+def test_a_chain_is_watched_from_the_command_line(run_folder, exported, tmp_path, capsys):
+    for model, name in ((run_folder / "preset", "a"), (exported, "b")):
         words = ["sample", str(model), "--output", str(tmp_path / name), "--size", "32"]
         assert main([*words, "--watch", "4"]) == 0
     with Image.open(tmp_path / "a" / "chain_0.gif") as chain:

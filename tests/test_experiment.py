@@ -33,12 +33,13 @@ grow = true
 """
 
 
-@pytest.fixture
-def done(tmp_path):
-    (tmp_path / "quick.toml").write_text(RECIPE)
-    words = ["experiment", str(tmp_path / "quick.toml"), "--output", str(tmp_path / "out")]
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
+    (folder / "quick.toml").write_text(RECIPE)
+    words = ["experiment", str(folder / "quick.toml"), "--output", str(folder / "out")]
     assert main([*words, "--num", "2", "--quiet"]) == 0
-    return words, tmp_path / "out"
+    return words, folder / "out"
 
 
 def test_it_learns_its_own_input_and_shows_chains_and_fresh_samples(done):

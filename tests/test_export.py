@@ -1,12 +1,14 @@
 """The SavedModel, used where this package cannot be imported."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import SMALL
 
 from genconv_tf import GenerativeConvNet, sizes
 from genconv_tf.export import ExportedModel
@@ -37,10 +39,11 @@ np.savez(sys.argv[3], **out)
 """
 
 
-@pytest.fixture
-def exported(small, tmp_path):
-    folder = tmp_path / "texture" / "1"
-    small.export(folder)
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A SavedModel of `small`, which has the same weights every time."""
+    folder = tmp_path_factory.mktemp("models") / "texture" / "1"
+    GenerativeConvNet(**SMALL).export(folder)
     return folder
 
 
@@ -122,9 +125,10 @@ def test_an_export_never_overwrites(small, exported):
 def test_a_damaged_or_missing_saved_model_is_refused(exported, tmp_path):
     with pytest.raises(ValueError, match="Expected a SavedModel"):
         ExportedModel(tmp_path)
-    (exported / "saved_model.pb").write_bytes(b"not a graph")
+    shutil.copytree(exported, tmp_path / "damaged")
+    (tmp_path / "damaged" / "saved_model.pb").write_bytes(b"not a graph")
     with pytest.raises(ValueError, match=r"Expected saved_model\.pb as published"):
-        ExportedModel(exported)
+        ExportedModel(tmp_path / "damaged")
 
 
 def test_warm_up_requests_are_prediction_logs(exported):

@@ -8,13 +8,14 @@ import scipy.optimize
 import tensorflow as tf
 
 import genconv_tf as gct
-from genconv_tf import descent, julesz, noise, statistics
+from genconv_tf import colouring, descent, julesz, noise, statistics
 from genconv_tf.banks import Bank
 from genconv_tf.cli.main import main
 from genconv_tf.energy import Reference
 from genconv_tf.layers import Layer
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.pyramid import Level, Sampler, levels_of
+from genconv_tf.resample import downsample
 
 RNG = np.random.default_rng(5)
 
@@ -127,6 +128,19 @@ def test_at_temperature_zero_the_statistics_are_those_observed():
     assert np.square(y).mean() == pytest.approx(np.square(x).mean(), rel=1e-2)
     assert np.abs(y).mean() == pytest.approx(np.abs(x).mean(), rel=1e-2)
     assert np.abs(y - x).mean() > 10
+
+
+def test_a_finer_level_starts_as_strong_at_every_frequency_as_the_data(monkeypatch):
+    monkeypatch.setattr(julesz.Matching, "run", lambda self, start, *_: start)
+    x = grey(size=64)
+    # Where the level below has no structure yet, half of all frequencies are those of the detail.
+    made = julesz.sample(linear(2, size=64, sampler={"start": "zero"}), x, 4)
+    y = made.media[..., :1].astype(np.float64) - 128
+    detail = colouring.lacking(x, downsample(x, 2)).numpy()
+    high = np.add.outer(np.abs(np.fft.fftfreq(64)), np.abs(np.fft.fftfreq(64))) > 0.5
+    powers = [np.mean(np.abs(np.fft.fft2(a[..., 0])[:, high]) ** 2) for a in (y, detail)]
+    # Of 2,000 waves in each of four samples, some of which are tied by the taper.
+    assert powers[0] == pytest.approx(powers[1], rel=0.1)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.25])

@@ -44,12 +44,16 @@ updates = 3
 
 @pytest.fixture
 def files(tmp_path):
-    rng = np.random.default_rng(0)
-    write_sound(tmp_path / "a.wav", 0.2 * np.clip(rng.standard_normal(RATE // 2), -3, 3) / 3)
-    write_video(tmp_path / "a.gif", rng.integers(0, 256, (10, 30, 36, 3), np.uint8))
-    (tmp_path / "sound.toml").write_text(SOUND)
-    (tmp_path / "video.toml").write_text(VIDEO)
+    write_inputs(tmp_path)
     return tmp_path
+
+
+def write_inputs(folder):
+    rng = np.random.default_rng(0)
+    write_sound(folder / "a.wav", 0.2 * np.clip(rng.standard_normal(RATE // 2), -3, 3) / 3)
+    write_video(folder / "a.gif", rng.integers(0, 256, (10, 30, 36, 3), np.uint8))
+    (folder / "sound.toml").write_text(SOUND)
+    (folder / "video.toml").write_text(VIDEO)
 
 
 def learn(files, kind, source):
@@ -64,13 +68,21 @@ def sample(files, model, *words):
     return main([*map(str, command)])
 
 
-def test_a_sound_in_a_sound_of_any_length_out(files):
-    learn(files, "sound", "a.wav")
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A folder with a learned model of a sound, `run`, and its SavedModel, `m/1`."""
+    folder = tmp_path_factory.mktemp("sound")
+    write_inputs(folder)
+    learn(folder, "sound", "a.wav")
+    return folder
+
+
+def test_a_sound_in_a_sound_of_any_length_out(sound):
     for model in ("run", "m/1"):
-        assert sample(files, model, "--seconds", "0.75") == 0
-        wave = read_sound(files / "out" / "sample_0_0.wav")
+        assert sample(sound, model, "--seconds", "0.75") == 0
+        wave = read_sound(sound / "out" / "sample_0_0.wav")
         assert len(wave) == round(0.75 * RATE) and wave.std() > 0.01
-        assert read_image(files / "out" / "sample_0_0.png").shape == (2 * HEIGHT + 4, WIDTH, 3)
+        assert read_image(sound / "out" / "sample_0_0.png").shape == (2 * HEIGHT + 4, WIDTH, 3)
 
 
 def test_a_video_in_a_video_of_any_length_and_size_out(files):
@@ -81,14 +93,13 @@ def test_a_video_in_a_video_of_any_length_and_size_out(files):
         assert read_image(files / "out" / "sample_0_0.png").shape == (32, FRAMES * 40, 3)
 
 
-def test_the_export_gives_the_same_sound_with_tensorflow_alone(files):
+def test_the_export_gives_the_same_sound_with_tensorflow_alone(sound):
     from genconv_tf import GenerativeConvNet
 
-    learn(files, "sound", "a.wav")
-    signature = tf.saved_model.load(str(files / "m" / "1")).signatures["sample"]
+    signature = tf.saved_model.load(str(sound / "m" / "1")).signatures["sample"]
     seeds = tf.constant([[0, 5]])
     media = signature(seed=seeds, size=tf.constant([3000]), steps=tf.constant(0))["media"]
-    model = GenerativeConvNet.from_preset(files / "run")
+    model = GenerativeConvNet.from_preset(sound / "run")
     again = model.sample_media(seeds, tf.constant([3000]), tf.constant(0))
     assert media.dtype == tf.float32 and np.abs(media).max() <= 1
     np.testing.assert_allclose(media, again, atol=1e-5)
@@ -99,11 +110,9 @@ def test_the_export_gives_the_same_sound_with_tensorflow_alone(files):
     [(["--size", "32"], "for --size"), (["--frames", "3"], "for --frames"),
      (["--seconds", "0"], "a number above 0"), (["--seconds", "0.001"], "size of at least")],
 )  # fmt: skip
-def test_an_option_of_another_medium_is_refused(files, words, message, capsys):
-    learn(files, "sound", "a.wav")
-    capsys.readouterr()
+def test_an_option_of_another_medium_is_refused(sound, words, message, capsys):
     try:
-        assert sample(files, "run", *words) == 2
+        assert sample(sound, "run", *words) == 2
     except SystemExit as stop:  # argparse's own way
         assert stop.code == 2
     assert message in capsys.readouterr().err
