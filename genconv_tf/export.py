@@ -105,6 +105,8 @@ def _write(model, folder):
     }
     module, variables = tf.Module(), [v for f in signatures.values() for v in f.variables]
     module.weights = list({id(v): v for v in variables}.values())
+    for name, function in signatures.items():
+        setattr(module, name, function)  # what a `keras.layers.TFSMLayer` looks for first
     signatures[tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY] = signatures["score"]
     tf.saved_model.save(module, str(folder), signatures)
 

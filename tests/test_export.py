@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -85,6 +86,13 @@ def test_the_loaded_model_samples_as_the_keras_model(small, exported):
     np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9), expected[:1])
     watched = small.sample(1, size=(30, 41), seed=9, until=5)
     np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9, until=5), watched)
+
+
+def test_keras_takes_an_export_for_a_layer(small, exported):
+    x = tf.random.stateless_normal((2, 32, 32, 3), (1, 2), stddev=20.0)
+    layer = keras.layers.TFSMLayer(str(exported), call_endpoint="score")
+    np.testing.assert_allclose(layer(x)["score"], small.score(x), rtol=1e-5)
+    assert len(layer.weights) == len(small.finest.network.weights)
 
 
 def test_a_size_that_is_too_small_is_refused_by_the_graph_itself(small, exported):
