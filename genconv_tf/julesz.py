@@ -89,10 +89,7 @@ def sample(model, data, num=1, size=None, seed=0, steps=STEPS, temperature=0.0, 
         for i, matching in enumerate(matchings):
             row, level = noise.fold(rows, i), matching.level
             below = samples[-1] if samples else None
-            start = level.start(row, level.size(size), model.channels, below)
-            if below is not None:
-                root = colouring.root(matching.observed.detail, start.shape[1:-1])
-                start += colouring.draw(row, root)
+            start = matching.start(row, level.size(size), model.channels, below)
             samples.append(matching.run(start, row, steps[i], temperature, tick))
         media.append(model.preprocessing.decode(samples[-1]))
         samples[-1] = model.preprocessing.encode(media[-1])
@@ -114,9 +111,19 @@ class Matching:
     def __init__(self, level, observed, together=False):
         self.level, self.observed, self.together = level, observed, together
         self.bounds = level.bounds if level.sampler.bounded else None
+        # Roots of the spectra of the data and of what the level below lacks, by the size.
+        self._root, self._detail = (
+            functools.cache(functools.partial(colouring.root, each))
+            for each in (observed.covariance, observed.detail)
+        )
         self._value_and_slope = tf.function(self._slope, reduce_retracing=True)
         self._chains = tf.function(self._langevin, reduce_retracing=True)
         self._curvature = tf.function(self._curved, reduce_retracing=True)
+
+    def start(self, seeds, size, channels, below=None):
+        """As of a `Level`, with noise of the spectrum that upsampled samples lack."""
+        x = self.level.start(seeds, size, channels, below)
+        return x if below is None else x + colouring.draw(seeds, self._detail(tuple(size)))
 
     def run(self, start, seeds, steps, temperature, tick=lambda count: None):
         """Samples `(batch, *spatial, channels)` from such a `start`.
@@ -141,7 +148,7 @@ class Matching:
 
     def _descend(self, start, steps, tick):
         first = FIRST * max(self.observed.spread, float(tf.math.reduce_std(start)))
-        root = colouring.root(self.observed.covariance, start.shape[1:-1])
+        root = self._root(tuple(start.shape[1:-1]))
         metric = functools.partial(colouring.coloured, root=root) if root.any() else None
         x, _ = minimise(self._value_and_slope, start, steps, first, self.bounds, tick, metric)
         return tf.constant(x)

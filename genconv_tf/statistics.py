@@ -11,7 +11,6 @@ from genconv_tf.convolution import extended
 # Of a filter that is dead on the data any response is infinitely many standard deviations; it
 # counts by this share of the root mean square of the deviations in its layer.
 LEAST_DEVIATION = 0.1
-COLOURED = 16  # images, the first, of which the covariance is an average
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,21 +75,20 @@ def observe(model, data):
     """
     for level in model.levels:
         check(level.network)
-    sums, count, shapes, first = None, 0, None, []
+    sums, count, shapes = None, 0, None
     # Image by image: the responses of all of them together may not fit the memory.
     for batch in [data] if hasattr(data, "shape") else data:
         for i in range(len(batch)):
             row = tf.convert_to_tensor(batch[i : i + 1], tf.float32)
             sizes.check_data(model.levels, model.channels, row.shape)
             levels = pyramid.levels_of(row, model.levels)
-            here = [_moments(level, x) for level, x in zip(model.levels, levels)]
+            here = [_moments(*each) for each in zip(model.levels, levels, [None, *levels])]
             sums = here if sums is None else tf.nest.map_structure(tf.add, sums, here)
             shapes, count = [tuple(x.shape[1:-1]) for x in levels], count + 1
-            first = [*first, levels][:COLOURED]
     if not count:
         raise ValueError("Expected data to observe. Received none")
-    return [_observed(*tf.nest.map_structure(lambda s: s / count, each), size, *colours)
-            for each, size, *colours in zip(sums, shapes, *_covariances(first))]  # fmt: skip
+    return [_observed(*tf.nest.map_structure(lambda s: s / count, each), size)
+            for each, size in zip(sums, shapes)]  # fmt: skip
 
 
 def relative_errors(level, observed, x):
@@ -160,29 +158,26 @@ def _seen(network, top, r, boundary):
     return r
 
 
-def _moments(level, x):
-    """Statistics of one image; mean and mean square of each response; mean square of x."""
+def _moments(level, x, below):
+    """Statistics of one image; mean and mean square of each response; mean square of x; covariances
+    of x and, where there is a level below, of what that lacks."""
     network, edge = level.network, level.network.data_boundary
     averaged = _below(network, x, edge) + _square(level, x)
     means, squares = (
         [tf.reduce_mean(power(r), range(r.shape.rank - 1)) for r in averaged]
         for power in (tf.identity, tf.square)
     )
-    return of_level(level, x, edge), means, squares, tf.reduce_mean(tf.square(x))
+    signals = [x] if below is None else [x, colouring.lacking(x, below)]
+    spread, covariances = tf.reduce_mean(tf.square(x)), list(map(colouring.covariance, signals))
+    return of_level(level, x, edge), means, squares, spread, covariances
 
 
-def _covariances(images):
-    """Of every level, and of what the level below lacks; `images` as of `pyramid.levels_of`."""
-    levels = [tf.concat(each, 0) for each in zip(*images)]
-    lacks = [colouring.lacking(x, below) for x, below in zip(levels[1:], levels)]
-    return map(colouring.covariance, levels), [None, *map(colouring.covariance, lacks)]
-
-
-def _observed(statistics, means, squares, spread, size, *colours):
+def _observed(statistics, means, squares, spread, covariances, size):
     deviations = []
     for mean, square in zip(means, squares):
         variance = tf.maximum(square - tf.square(mean), 0.0)
         least = LEAST_DEVIATION**2 * tf.reduce_mean(variance)
         # Constant data have no deviation at all, and any unit will do.
         deviations.append(tf.sqrt(tf.maximum(variance, least)) if least > 0 else tf.ones_like(mean))
-    return Observed([s[0] for s in statistics], deviations, size, float(spread) ** 0.5, *colours)
+    first = [s[0] for s in statistics]
+    return Observed(first, deviations, size, float(spread) ** 0.5, *map(np.asarray, covariances))

@@ -130,7 +130,7 @@ def test_at_temperature_zero_the_statistics_are_those_observed():
     assert np.abs(y - x).mean() > 10
 
 
-def test_a_finer_level_starts_as_strong_at_every_frequency_as_the_data(monkeypatch):
+def test_a_finer_level_starts_with_as_strong_detail_as_the_data(monkeypatch):
     monkeypatch.setattr(julesz.Matching, "run", lambda self, start, *_: start)
     x = grey(size=64)
     # Where the level below has no structure yet, half of all frequencies are those of the detail.
