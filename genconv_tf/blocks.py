@@ -3,6 +3,7 @@ same."""
 
 import tensorflow as tf
 
+from genconv_tf import parts
 from genconv_tf.energy import score_gradient
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.parts import by_rows, shape_of
@@ -13,7 +14,8 @@ def sweep(network, x, update, largest=None):
 
     Each block is surrounded by all that some top response sees together with it, so that its part
     of the gradient is exact. Canvases up to `largest`, and those that cannot be cut (no torus, or
-    a length that is no multiple of the strides), are taken whole.
+    a length that is no multiple of the strides), are taken whole. Where a canvas is so wide that a
+    block would be hardly more than what surrounds it, the gradient is taken in squares.
 
     Args:
         network: a `ScoringNetwork`; of any other f the canvas is taken whole.
@@ -21,32 +23,78 @@ def sweep(network, x, update, largest=None):
         update: callable, `(x, gradient, rows) ->` what takes the place of x, of its shape. It is
             given the block's part of x and of ∂f/∂x, and which rows these are: a pair (begin, end),
             `None` of the whole.
-        largest: entries of batch and spatial axes that one block may have; see `by_rows`.
+        largest: entries of batch and spatial axes that one block, or square, may have; see
+            `by_rows`.
     """
 
     def whole():
         return update(x, score_gradient(network, x), None)
 
-    if not isinstance(network, ScoringNetwork) or not network.torus[0] or network.covered[0]:
+    if not isinstance(network, ScoringNetwork) or not _can_be_cut(network, 0):
         return whole()
-    length, extent = tf.shape(x)[1], network.receptive_field()[0]
-    first, stride = network.reach()[0][0], network.total_strides()[0]
-    boundary = ("valid", *network.boundaries[1:])
+    largest = largest or parts.LARGEST
+    square = network.rank > 1 and _can_be_cut(network, 1)
 
     def block(begin, end):
-        # The top positions that see a row of the block, and all rows that these see.
-        low = (begin + first - extent + 1) // stride
-        high = (end - 1 + first) // stride
-        seen = tf.range(low * stride - first, high * stride - first + extent)
-        around = tf.gather(x, tf.math.floormod(seen, length), axis=1)
-        gradient = score_gradient(lambda y: network(y, boundary=boundary), around)
-        skip = begin - (low * stride - first)
-        own = slice(skip, skip + end - begin)
-        return update(around[:, own], gradient[:, own], (begin, end))
+        around, own = _surrounded(network, x, 0, begin, end)
+        take = _in_columns if square else _gradient
+        gradient = take(network, around, 1, largest)[:, own]
+        return update(x[:, begin:end], gradient, (begin, end))
 
-    return by_rows(block, shape_of(x), whole, x.dtype, stride, largest)
+    shape, unit = shape_of(x), network.total_strides()[0]
+    least = _side(shape, largest) if square else 1
+    return by_rows(block, shape, whole, x.dtype, unit, largest, least)
 
 
 def score_gradient_in_blocks(network, x, largest=None):
     """∂f/∂x as `energy.score_gradient` gives it; arguments as of `sweep`."""
     return sweep(network, x, lambda part, gradient, rows: gradient, largest)
+
+
+def _in_columns(network, x, axes, largest):
+    """∂f/∂x of rows of a canvas, in blocks along the second spatial axis."""
+    rank = x.shape.rank
+    swapped = [0, 2, 1, *range(3, rank)]
+
+    def block(begin, end):
+        around, own = _surrounded(network, x, 1, begin, end)
+        gradient = _gradient(network, around, axes + 1, largest)[:, :, own]
+        return tf.transpose(gradient, swapped)
+
+    def whole():
+        return tf.transpose(_gradient(network, x, axes, largest), swapped)
+
+    shape = shape_of(x)
+    shape = [shape[axis] for axis in swapped]
+    made = by_rows(block, shape, whole, x.dtype, network.total_strides()[1], largest)
+    return tf.transpose(made, swapped)
+
+
+def _gradient(network, x, axes, largest):
+    """∂f/∂x of a signal that along its first `axes` does not go on at the opposite side."""
+    boundary = ("valid",) * axes + network.boundaries[axes:]
+    return score_gradient(lambda y: network(y, boundary=boundary), x)
+
+
+def _surrounded(network, x, axis, begin, end):
+    """What is from `begin` to `end` of a torus, with all that some top response sees together with
+    it; and where it is in that, as a slice."""
+    first, stride = network.reach()[axis][0], network.total_strides()[axis]
+    extent = network.receptive_field()[axis]
+    # The top positions that see some of it, and all that these see.
+    low = (begin + first - extent + 1) // stride
+    high = (end - 1 + first) // stride
+    seen = tf.range(low * stride - first, high * stride - first + extent)
+    around = tf.gather(x, tf.math.floormod(seen, tf.shape(x)[axis + 1]), axis=axis + 1)
+    skip = begin - (low * stride - first)
+    return around, slice(skip, skip + end - begin)
+
+
+def _can_be_cut(network, axis):
+    return network.torus[axis] and not network.covered[axis]
+
+
+def _side(shape, largest):
+    """Length of the sides of a square of `largest` entries along the first two spatial axes."""
+    others = tf.cast(tf.reduce_prod(tf.stack([shape[0], *shape[3:-1]])), tf.float32)
+    return tf.cast(tf.maximum(tf.sqrt(largest / others), 1.0), tf.int32)

@@ -9,6 +9,8 @@ import math
 
 import tensorflow as tf
 
+from genconv_tf.convolution_gradient import convolve_valid, plain
+
 BOUNDARIES = ("valid", "same", "torus")
 
 # A strided convolution of a few channels (the pixels of an image) keeps the matrix units of a CPU
@@ -16,7 +18,7 @@ BOUNDARIES = ("valid", "same", "torus")
 _FOLD_BELOW_CHANNELS = 16
 
 
-def convolve(x, kernel, strides, boundary="valid", padding=0):
+def convolve(x, kernel, strides, boundary="valid", padding=0, covering=False):
     """Convolve `x` with `kernel` (in the ConvNet sense: a correlation).
 
     Args:
@@ -28,6 +30,7 @@ def convolve(x, kernel, strides, boundary="valid", padding=0):
             ceil(n / stride) positions: `1234` under a kernel of 3 is `012340` or `412341`. One
             word for all axes, or one for each.
         padding: zeros added to both ends of every `"valid"` axis.
+        covering: whether the kernel is as long as some axis.
 
     Returns:
         `(batch, *positions, filters)`.
@@ -39,9 +42,7 @@ def convolve(x, kernel, strides, boundary="valid", padding=0):
     if max(strides) > 1 and x.shape[-1] < _FOLD_BELOW_CHANNELS:
         x, kernel = fold(x, kernel, strides)
         strides = (1,) * len(size)
-    # Without the name of its format the eager gradient of a 3-D convolution fails (TF 2.21).
-    form = ("NWC", "NHWC", "NDHWC")[len(size) - 1]
-    return tf.nn.convolution(x, kernel, strides=strides, padding="VALID", data_format=form)
+    return plain(x, kernel, strides) if covering else convolve_valid(x, kernel, strides)
 
 
 def operate(x, layer, boundary="valid"):
@@ -92,7 +93,7 @@ def _convolve_whole(x, kernel, stride):
     batch, length = tf.shape(x)[0], _spatial(x)[0]
     size = math.prod(kernel.shape[1:-1])
     x, kernel = tf.reshape(x, [batch, length, size]), tf.reshape(kernel, [taps, size, filters])
-    h = tf.nn.conv1d(x, kernel, stride, "VALID")
+    h = plain(x, kernel, [stride])
     return tf.reshape(h, [batch, tf.shape(h)[1], *[1] * (rank - 1), filters])
 
 

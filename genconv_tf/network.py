@@ -187,7 +187,10 @@ class ScoringNetwork(keras.layers.Layer):
             tf.cast(tf.convert_to_tensor(w), self.compute_dtype)
             for w in (self.kernels[i], self.biases[i])
         )
-        return convolve(below, kernel, spec.strides(self.rank), edges, spec.padding) + bias
+        covering = "full" in spec.kernels(self.rank)
+        return (
+            convolve(below, kernel, spec.strides(self.rank), edges, spec.padding, covering) + bias
+        )
 
     def reach(self):
         """Samples beyond the two ends of a torus that its top positions see: a pair an axis."""

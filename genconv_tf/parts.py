@@ -9,7 +9,7 @@ import tensorflow as tf
 LARGEST = 2**18
 
 
-def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None):
+def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, least=1):
     """A signal made in one piece, or in rows of its first spatial axis where it is large.
 
     Args:
@@ -21,6 +21,7 @@ def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None):
             than `largest` or its rows are no multiple of `unit`; by default one part.
         unit: rows that are not parted.
         largest: entries of batch and spatial axes that one part may have, `LARGEST` by default.
+        least: rows that a part has even so.
     """
     largest = largest or LARGEST
     shape = [n if tf.is_tensor(n) else int(n) for n in shape]
@@ -29,7 +30,7 @@ def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None):
         return whole() if whole else part(0, shape[1])
     length = tf.convert_to_tensor(shape[1])
     count = -(-tf.reduce_prod(tf.stack(shape[:-1])) // largest)
-    rows = -(-length // (count * unit)) * unit
+    rows = -(-tf.maximum(-(-length // count), least) // unit) * unit
     static = tf.TensorShape([None if tf.is_tensor(n) else n for n in shape])
 
     def parts():

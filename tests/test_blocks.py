@@ -17,7 +17,7 @@ STRIDED = [
 ]
 
 
-@pytest.mark.parametrize("size", [(60,), (48, 20), (42, 11), (36, 8, 9), (43, 9)])
+@pytest.mark.parametrize("size", [(60,), (48, 20), (48, 54), (42, 11), (36, 18, 9), (43, 9)])
 @pytest.mark.parametrize("blocks", [2, 3, 5])
 def test_blocks_give_the_gradient_of_the_whole(size, blocks):
     rank = len(size)
@@ -50,6 +50,26 @@ def test_blocks_use_the_memory_of_a_block():
     for length in (400, 800, 1600):
         score_gradient_in_blocks(network, tf.zeros((1, length, 1)), 100)
     assert len(seen) == 4 + 8 + 16 and max(seen) < 100 + 40
+
+
+def test_a_wide_canvas_is_taken_in_squares():
+    """Not in strips, most of which would be what surrounds them."""
+    network = ScoringNetwork([{"filters": 3, "kernel": 5}, {"filters": 2, "kernel": 3}])
+    network.build((None, 20, 20, 1))
+    seen = []
+    responses = network.responses
+
+    def spy(x, boundary=None):
+        tf.py_function(lambda *n: seen.append([int(each) for each in n]),
+                       [tf.shape(x)[1], tf.shape(x)[2]], [])  # fmt: skip
+        return responses(x, boundary)
+
+    network.responses = spy
+    score_gradient_in_blocks(network, tf.zeros((1, 60, 200, 1)), 20 * 20)
+    reach = 2 * (7 - 1)
+    assert max(max(each) for each in seen) <= 20 + reach
+    # What is computed in all, against strips of two rows and what surrounds them.
+    assert sum(h * w for h, w in seen) < 3.5 * 60 * 200 < (2 + reach) * 30 * 200
 
 
 @pytest.mark.parametrize("shape", [(30,), (13, 3), (8, 5, 3), (7, 4, 1), (5, 3, 2, 2)])
