@@ -1,6 +1,6 @@
 """Image-steps per second of the Langevin loop, beside its peers, in one run.
 
-    python benchmarks/langevin.py [--net texture] [--chains 1 4 16] [--seconds 4] [--json FILE]
+    python benchmarks/langevin.py [--net texture] [--chains 1 4 16] [--precision float32]
 
 `--net texture` is the texture net of the GCN paper (100@15x15/3, 64@5x5, 30@3x3, each padded by 2)
 on 224x224 pixels, `video` a net of three axes on 24 frames of 64x64, `sound` one of one axis on
@@ -23,6 +23,7 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 STEP_SIZE = 0.3
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,14 @@ def ours(net, precision, chains, steps, seconds):
     x, seeds = tf.zeros((chains, *net.size, net.channels)), noise.row_seeds(0, chains)
     loop = tf.function(lambda x: model.finest.langevin(x, seeds))
     return best_rate(lambda: loop(x).numpy(), chains * steps, seconds)
+
+
+def ours_plainly(*args):
+    """With the gradient of convolutions that TensorFlow has, wherever it is not the faster one."""
+    from genconv_tf import convolution_gradient
+
+    convolution_gradient.has_fast_gradient = lambda: True
+    return ours(*args)
 
 
 def probability(net, precision, chains, steps, seconds):
@@ -176,6 +185,7 @@ def peak(precision, seconds):
 
 PEERS = {
     "genconv_tf": ("tensorflow", ours),
+    "with TensorFlow's gradient": ("tensorflow", ours_plainly),
     "TFP UncalibratedLangevin": ("tensorflow_probability", probability),
     "PyTorch eager": ("torch", torch_variant("eager")),
     "PyTorch channels-last": ("torch", torch_variant("channels-last")),
@@ -204,6 +214,7 @@ def main():
     options.add_argument("--net", choices=NETS, default="texture")
     options.add_argument("--chains", type=int, nargs="+", default=[1, 4, 16])
     options.add_argument("--seconds", type=float, default=4.0, help="for each measurement")
+    options.add_argument("--precision", nargs="+", default=PRECISIONS, choices=PRECISIONS)
     options.add_argument("--json", help="write the figures there as well")
     options.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = options.parse_args()
@@ -212,23 +223,23 @@ def main():
         one(options.net, name, precision, int(chains), options.seconds)
         return
     result = {}
-    for precision in ("float32", "bfloat16"):
+    for precision in options.precision:
         top = peak(precision, options.seconds)
         print(f"\n{precision}: matrix product {top / 1e9:.0f} GFLOP/s")
-        print(f"{'':26}{'chains':>7}{'image-steps/s':>15}{'of peak':>9}{'GiB':>6}")
+        print(f"{'':27}{'chains':>7}{'image-steps/s':>15}{'of peak':>9}{'GiB':>6}")
         result[precision] = {"peak": top}
         for name, (module, _) in PEERS.items():
             if importlib.util.find_spec(module) is None:
-                print(f"{name:26}skipped: {module} is not installed")
+                print(f"{name:27}skipped: {module} is not installed")
                 continue
             for chains in options.chains:
                 figures = measure_alone(options.net, name, precision, chains, options.seconds)
                 result[precision].setdefault(name, {})[chains] = figures
                 if "error" in figures:
-                    print(f"{name:26}{chains:7}  failed: {figures['error']}")
+                    print(f"{name:27}{chains:7}  failed: {figures['error']}")
                     continue
                 share = figures["rate"] * NETS[options.net].flops_per_step() / top
-                print(f"{name:26}{chains:7}{figures['rate']:15.1f}{share:9.0%}"
+                print(f"{name:27}{chains:7}{figures['rate']:15.1f}{share:9.0%}"
                       f"{figures['memory']:6.1f}", flush=True)  # fmt: skip
         summarise(result[precision], options.chains)
     if options.json:

@@ -1,6 +1,9 @@
 """Peak memory of trainings and of large samples, each in a process of its own.
 
 python benchmarks/memory.py [TASK ...]
+python benchmarks/memory.py --model PRESET [--size 8192]
+
+The second is the whole of `genconv sample PRESET --num 1 --size N`, by the model's own steps.
 """
 
 import argparse
@@ -8,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 
 def training(recipe="texture-paper", updates=2):
@@ -37,13 +41,13 @@ def sampling(preset="texture-gravel", size=2048):
     _sample(preset, (size, size))
 
 
-def canvas(model="texture-brick", size=8192):
+def canvas(model="texture-brick", size=8192, steps=1):
     """The whole command, from the model's name to a PNG file: one step a level of 8192x8192."""
     from genconv_tf.cli.main import main
 
     with tempfile.TemporaryDirectory() as folder:
-        words = ["--num", "1", "--size", str(size), "--steps", "1", "--output", folder, "--quiet"]
-        if main(["sample", str(model), *words]):
+        words = ["--num", "1", "--size", str(size), "--steps", str(steps), "--output", folder]
+        if main(["sample", str(model), *words, "--quiet"]):
             raise RuntimeError("the command failed")
 
 
@@ -88,11 +92,18 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("tasks", nargs="*", default=[], choices=[*TASKS, []], metavar="TASK")
     options.add_argument("--one", choices=TASKS, help=argparse.SUPPRESS)
+    options.add_argument("--model", help="a preset's name or folder")
+    options.add_argument("--size", type=int, default=8192, help="of its sample")
     options = options.parse_args()
-    if options.one:
-        TASKS[options.one]()
+    if options.one or options.model:
+        start = time.perf_counter()
+        if options.one:
+            TASKS[options.one]()
+        else:
+            canvas(options.model, options.size, steps=0)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{options.one}: {peak:.2f} GiB")
+        seconds = time.perf_counter() - start
+        print(f"{options.one or options.model}: {peak:.2f} GiB, {seconds:.0f} s")
         return
     for name in options.tasks or TASKS:
         subprocess.run([sys.executable, __file__, "--one", name], check=True)

@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from genconv_tf import card, files, sizes, warmup
 from genconv_tf.integrity import CARD, EXTRA, METADATA, verify
@@ -108,7 +109,23 @@ def _write(model, folder):
     for name, function in signatures.items():
         setattr(module, name, function)  # what a `keras.layers.TFSMLayer` looks for first
     signatures[tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY] = signatures["score"]
-    tf.saved_model.save(module, str(folder), signatures)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures, options)
+    _forget_gradients(folder / tf.saved_model.SAVED_MODEL_FILENAME_PB)
+
+
+def _forget_gradients(path):
+    """Leave the gradients of what was saved to TensorFlow.
+
+    Those of `convolution_gradient` are faster and no different. Saved, each would be a graph of its
+    own; merely named, as they are by what has them, they would be missed wherever it is loaded.
+    """
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for meta in saved.meta_graphs:
+        for function in meta.graph_def.library.function:
+            for node in function.node_def:
+                node.attr.pop("_gradient_op_type", None)
+    path.write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def _endpoints(model):

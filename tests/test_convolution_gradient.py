@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf import convolution_gradient
+from genconv_tf import GenerativeConvNet, convolution_gradient
 from genconv_tf.convolution_gradient import convolve_valid, plain, with_gradient
 
 RNG = np.random.default_rng(0)
@@ -106,3 +106,19 @@ def test_a_saved_convolution_keeps_its_gradient(fast, tmp_path):
             y = f(x)
         gradients.append(tape.gradient(y, x))
     close(*gradients)
+
+
+def test_an_export_leaves_its_gradients_to_tensorflow(monkeypatch, tmp_path):
+    """Nothing is missed where it is loaded, and f can be differentiated there."""
+    monkeypatch.setattr(convolution_gradient, "has_fast_gradient", lambda: False)
+    layers = [{"filters": CHANNELS, "kernel": 3}, {"filters": 4, "kernel": 3}]
+    model = GenerativeConvNet(layers, size=12, channels=1, weight_scale=1.0)
+    model.export(tmp_path / "1")
+    assert b"_gradient_op_type" not in (tmp_path / "1" / "saved_model.pb").read_bytes()
+    loaded = tf.saved_model.load(str(tmp_path / "1"))
+    x = normal(2, 12, 12, 1)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        f = loaded.signatures["score"](x=x)["score"]
+    close(f, model.score(x))
+    close(tape.gradient(f, x), model.log_density_gradient(x) + x)
