@@ -3,7 +3,6 @@ same."""
 
 import tensorflow as tf
 
-from genconv_tf import parts
 from genconv_tf.energy import score_gradient
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.parts import by_rows, shape_of
@@ -32,18 +31,14 @@ def sweep(network, x, update, largest=None):
 
     if not isinstance(network, ScoringNetwork) or not _can_be_cut(network, 0):
         return whole()
-    largest = largest or parts.LARGEST
-    square = network.rank > 1 and _can_be_cut(network, 1)
 
     def block(begin, end):
         around, own = _surrounded(network, x, 0, begin, end)
-        take = _in_columns if square else _gradient
-        gradient = take(network, around, 1, largest)[:, own]
-        return update(x[:, begin:end], gradient, (begin, end))
+        gradient = _gradient(network, around, 1, largest)
+        return update(x[:, begin:end], gradient[:, own], (begin, end))
 
-    shape, unit = shape_of(x), network.total_strides()[0]
-    least = _side(shape, largest) if square else 1
-    return by_rows(block, shape, whole, x.dtype, unit, largest, least)
+    unit, square = network.total_strides()[0], _can_be_cut(network, 1)
+    return by_rows(block, shape_of(x), whole, x.dtype, unit, largest, square=square)
 
 
 def score_gradient_in_blocks(network, x, largest=None):
@@ -51,29 +46,23 @@ def score_gradient_in_blocks(network, x, largest=None):
     return sweep(network, x, lambda part, gradient, rows: gradient, largest)
 
 
-def _in_columns(network, x, axes, largest):
-    """∂f/∂x of rows of a canvas, in blocks along the second spatial axis."""
-    rank = x.shape.rank
-    swapped = [0, 2, 1, *range(3, rank)]
-
-    def block(begin, end):
-        around, own = _surrounded(network, x, 1, begin, end)
-        gradient = _gradient(network, around, axes + 1, largest)[:, :, own]
-        return tf.transpose(gradient, swapped)
+def _gradient(network, x, cut, largest):
+    """∂f/∂x of a signal that along its first `cut` axes does not go on at the opposite side; in
+    blocks along the second."""
+    boundary = ("valid",) * cut + network.boundaries[cut:]
 
     def whole():
-        return tf.transpose(_gradient(network, x, axes, largest), swapped)
+        return score_gradient(lambda y: network(y, boundary=boundary), x)
 
-    shape = shape_of(x)
-    shape = [shape[axis] for axis in swapped]
-    made = by_rows(block, shape, whole, x.dtype, network.total_strides()[1], largest)
-    return tf.transpose(made, swapped)
+    if cut > 1 or not _can_be_cut(network, cut):
+        return whole()
 
+    def block(begin, end):
+        around, own = _surrounded(network, x, cut, begin, end)
+        return _gradient(network, around, cut + 1, largest)[:, :, own]
 
-def _gradient(network, x, axes, largest):
-    """∂f/∂x of a signal that along its first `axes` does not go on at the opposite side."""
-    boundary = ("valid",) * axes + network.boundaries[axes:]
-    return score_gradient(lambda y: network(y, boundary=boundary), x)
+    unit = network.total_strides()[cut]
+    return by_rows(block, shape_of(x), whole, x.dtype, unit, largest, axis=cut + 1)
 
 
 def _surrounded(network, x, axis, begin, end):
@@ -91,10 +80,4 @@ def _surrounded(network, x, axis, begin, end):
 
 
 def _can_be_cut(network, axis):
-    return network.torus[axis] and not network.covered[axis]
-
-
-def _side(shape, largest):
-    """Length of the sides of a square of `largest` entries along the first two spatial axes."""
-    others = tf.cast(tf.reduce_prod(tf.stack([shape[0], *shape[3:-1]])), tf.float32)
-    return tf.cast(tf.maximum(tf.sqrt(largest / others), 1.0), tf.int32)
+    return axis < network.rank and network.torus[axis] and not network.covered[axis]

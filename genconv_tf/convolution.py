@@ -9,7 +9,7 @@ import math
 
 import tensorflow as tf
 
-from genconv_tf.convolution_gradient import convolve_valid, plain
+from genconv_tf.convolution_gradient import FORMATS, convolve_valid, plain
 
 BOUNDARIES = ("valid", "same", "torus")
 
@@ -68,9 +68,8 @@ def operate(x, layer, boundary="valid"):
     if max(size) == max(strides) == 1:
         return x
     x = extended(x, size, strides, boundary, layer.padding)
-    form = ("NWC", "NHWC", "NDHWC")[rank - 1]
     kind = {"max": "MAX", "average": "AVG"}[layer.operation]
-    return tf.nn.pool(x, size, kind, strides, "VALID", form)
+    return tf.nn.pool(x, size, kind, strides, "VALID", FORMATS[rank - 1])
 
 
 def extended(x, size, strides, boundary, padding):

@@ -9,6 +9,8 @@ import functools
 
 import tensorflow as tf
 
+FORMATS = ("NWC", "NHWC", "NDHWC")  # TensorFlow's names of one to three spatial axes
+
 # A convolution to fewer channels is no matrix product worth the name.
 _FEW = 32
 
@@ -32,7 +34,7 @@ def plain(x, kernel, strides=None):
     """A valid convolution with the gradient that TensorFlow has for it; arguments as of
     `convolve_valid`."""
     # Without the name of its format the eager gradient of a 3-D convolution fails (TF 2.21).
-    form = ("NWC", "NHWC", "NDHWC")[kernel.shape.rank - 3]
+    form = FORMATS[kernel.shape.rank - 3]
     return tf.nn.convolution(x, kernel, strides, "VALID", data_format=form)
 
 

@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from genconv_tf.pyramid import per_level
+
 CHAIN_STARTS = ("fresh", "data", "mean")
 NORMALISATIONS = ("top", "layer", "none")
 
@@ -183,6 +185,25 @@ def clip_largest(gradient, largest):
         return gradient
     peak = tf.reduce_max(tf.abs(gradient))
     return gradient * tf.minimum(1.0, largest / tf.maximum(peak, 1e-30))
+
+
+def excess(chains, data):
+    """The largest ratio, over levels, of the root mean square of chains to that of data."""
+
+    def size(x):
+        return tf.sqrt(tf.reduce_mean(tf.square(x)) + 1e-12)
+
+    return tf.reduce_max([size(c) / size(d) for c, d in zip(chains, data)])
+
+
+def factors(learning, networks):
+    """Rates and decays of each trainable weight of all levels' `networks`: two lists."""
+    settings = learning.level_rates, learning.weight_decay
+    levels = list(zip(networks, *(per_level(value, len(networks)) for value in settings)))
+    return (
+        [each for net, rate, _ in levels for each in rates(net, rate, learning.bias_rate)],
+        [each for net, _, decay in levels for each in decays(net, decay)],
+    )
 
 
 def rates(network, level_rate=1.0, bias_rate=1.0):

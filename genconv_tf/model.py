@@ -170,23 +170,17 @@ class GenerativeConvNet(keras.Model):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
         observed = self.observe(data[0] if isinstance(data, tuple) else data)
         chains = self.advance_chains(observed)
-        gradients, variables, rates, decays = [], [], [], []
-        level_rates, level_decays = (
-            pyramid.per_level(value, len(self.levels))
-            for value in (self.learning.level_rates, self.learning.weight_decay)
-        )
+        gradients, variables = [], []
         for i, network in enumerate(self.networks):
             gap, gradient = self.level_gradient(i, observed[i], chains[i])
             gradients += [ml.clip_largest(g, self.learning.clip) for g in gradient]
             variables += network.trainable_variables
-            rates += ml.rates(network, level_rates[i], self.learning.bias_rate)
-            decays += ml.decays(network, level_decays[i])
-        ml.apply(self.optimizer, gradients, variables, rates, decays)
+        ml.apply(self.optimizer, gradients, variables, *ml.factors(self.learning, self.networks))
         return {
             "energy_gap": gap,
             "gradient": tf.linalg.global_norm(gradients),
             "spread": tf.math.reduce_std(chains[-1]),
-            "excess": tf.reduce_max([_rms(c) / _rms(o) for c, o in zip(chains, observed)]),
+            "excess": ml.excess(chains, observed),
         }
 
     def observe(self, x):
@@ -400,10 +394,6 @@ class GenerativeConvNet(keras.Model):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = self.seed + 7919 * tf.cast(replica, tf.int32)
         return noise.row_seeds(seed, count, tf.cast(self.optimizer.iterations, tf.int32))
-
-
-def _rms(x):
-    return tf.sqrt(tf.reduce_mean(tf.square(x)) + 1e-12)
 
 
 def _made(kind, value):

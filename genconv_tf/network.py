@@ -188,9 +188,8 @@ class ScoringNetwork(keras.layers.Layer):
             for w in (self.kernels[i], self.biases[i])
         )
         covering = "full" in spec.kernels(self.rank)
-        return (
-            convolve(below, kernel, spec.strides(self.rank), edges, spec.padding, covering) + bias
-        )
+        how = (spec.strides(self.rank), edges, spec.padding, covering)
+        return convolve(below, kernel, *how) + bias
 
     def reach(self):
         """Samples beyond the two ends of a torus that its top positions see: a pair an axis."""

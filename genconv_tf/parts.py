@@ -9,38 +9,46 @@ import tensorflow as tf
 LARGEST = 2**18
 
 
-def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, least=1):
-    """A signal made in one piece, or in rows of its first spatial axis where it is large.
+def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, axis=1,
+            square=False):  # fmt: skip
+    """A signal made in one piece, or in rows of one of its spatial axes where it is large.
 
     Args:
-        part: callable, `(begin, end) ->` the rows from `begin` to `end`,
-            `(batch, end - begin, ..., channels)` of `dtype`. The last part may be shorter.
+        part: callable, `(begin, end) ->` the rows from `begin` to `end`, of the first spatial axis
+            `(batch, end - begin, ..., channels)`, of `dtype`. The last part may be shorter.
         shape: of the result, `(batch, *spatial, channels)`: numbers, or scalar tensors where the
             graph does not know them.
         whole: callable, `() ->` the same of all rows at once, taken where the signal is no larger
             than `largest` or its rows are no multiple of `unit`; by default one part.
         unit: rows that are not parted.
         largest: entries of batch and spatial axes that one part may have, `LARGEST` by default.
-        least: rows that a part has even so.
+        axis: that the rows are along; 1 is the first spatial one.
+        square: whether a part has as many rows as a square of `largest` entries has along this axis
+            and the next, however long the next one is.
     """
     largest = largest or LARGEST
     shape = [n if tf.is_tensor(n) else int(n) for n in shape]
     known = not any(tf.is_tensor(n) for n in shape)
-    if known and (math.prod(shape[:-1]) <= largest or shape[1] % unit):
-        return whole() if whole else part(0, shape[1])
-    length = tf.convert_to_tensor(shape[1])
+    if known and (math.prod(shape[:-1]) <= largest or shape[axis] % unit):
+        return whole() if whole else part(0, shape[axis])
+    length = tf.convert_to_tensor(shape[axis])
     count = -(-tf.reduce_prod(tf.stack(shape[:-1])) // largest)
-    rows = -(-tf.maximum(-(-length // count), least) // unit) * unit
+    rows = -(-length // count)
+    if square:
+        others = tf.reduce_prod(tf.stack([*shape[:axis], *shape[axis + 2 : -1]]))
+        rows = tf.maximum(rows, tf.cast(tf.sqrt(largest / others), tf.int32))
+    rows = -(-rows // unit) * unit
     static = tf.TensorShape([None if tf.is_tensor(n) else n for n in shape])
+    first = [axis, *(i for i in range(static.rank) if i != axis)]
+    back = [first.index(i) for i in range(static.rank)]
 
     def parts():
         made = tf.TensorArray(dtype, -(-length // rows), infer_shape=False,
-                              element_shape=[None, static[0], *static[2:]])  # fmt: skip
+                              element_shape=[None, *(static[i] for i in first[1:])])  # fmt: skip
 
         def write(i, made):
-            rank = static.rank
             one = part(i * rows, tf.minimum((i + 1) * rows, length))
-            return i + 1, made.write(i, tf.transpose(one, [1, 0, *range(2, rank)]))
+            return i + 1, made.write(i, tf.transpose(one, first))
 
         # One after the other: in parallel they would need the memory that they are to save.
         _, made = tf.while_loop(
@@ -49,7 +57,7 @@ def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, lea
             (0, made),
             parallel_iterations=1,
         )
-        return tf.transpose(made.concat(), [1, 0, *range(2, static.rank)])
+        return tf.transpose(made.concat(), back)
 
     # Either is a graph of its own, for nothing where one part is as good as the whole.
     several = (count > 1) & (length % unit == 0)
