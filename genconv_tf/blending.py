@@ -61,7 +61,7 @@ def sampler_of(models):
     every_level = [level for model in models for level in model.levels]
     hop = models[0].preprocessing.hop
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def sample(seeds, size, weights, steps):
         if hop > 1:
             size = sizes.whole(every_level, -(-size // hop))

@@ -73,7 +73,7 @@ class Detector:
             parts = tf.image.extract_patches(strip[None], window, step, one, "VALID")
             return self.f(tf.reshape(parts, shape)) - self.threshold
 
-        @tf.function
+        @tf.function(autograph=False)
         def all_ratios():
             return tf.map_fn(ratios_of, rows, fn_output_signature=tf.float32)
 

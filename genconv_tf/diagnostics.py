@@ -76,7 +76,9 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
     model = model.twin(precision="float32")
     seeds = noise.row_seeds(seed, chains)
     row = seeds[: chains // 2]
-    fresh = tf.function(lambda: pyramid.generate(model.levels, row, size, model.channels))()
+    fresh = tf.function(
+        lambda: pyramid.generate(model.levels, row, size, model.channels), autograph=False
+    )()
     white = model.reference.std * noise.normal(seeds[chains // 2 :], fresh.shape[1:], iteration=-7)
     settings = {
         "step_size": step_size or model.finest.sampler.last_step_size,
@@ -94,7 +96,7 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
     return summarise(traced.numpy()[..., warm_up:], float(share))
 
 
-@tf.function
+@tf.function(autograph=False)
 def traces(level, x, seeds, draws, thin=1):
     """Energies and projections of chains that start at `x`: `(1 + projections, chains, draws)`, and
     the share of steps taken.

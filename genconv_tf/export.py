@@ -101,7 +101,7 @@ def _write(model, folder):
     """The SavedModel itself. `keras.export.ExportArchive` writes the same, but traces each function
     twice, for its variables and for its signature; tracing is what takes the time."""
     signatures = {
-        name: tf.function(function).get_concrete_function(*inputs)
+        name: tf.function(function, autograph=False).get_concrete_function(*inputs)
         for name, function, inputs in _endpoints(model)
     }
     module, variables = tf.Module(), [v for f in signatures.values() for v in f.variables]

@@ -116,9 +116,9 @@ class Matching:
             functools.cache(functools.partial(colouring.root, each))
             for each in (observed.covariance, observed.detail)
         )
-        self._value_and_slope = tf.function(self._slope, reduce_retracing=True)
-        self._chains = tf.function(self._langevin, reduce_retracing=True)
-        self._curvature = tf.function(self._curved, reduce_retracing=True)
+        self._value_and_slope = tf.function(self._slope, autograph=False)
+        self._chains = tf.function(self._langevin, autograph=False)
+        self._curvature = tf.function(self._curved, autograph=False)
 
     def start(self, seeds, size, channels, below=None):
         """As of a `Level`, with noise of the spectrum that upsampled samples lack."""
@@ -174,7 +174,7 @@ class Matching:
 
     def count(self, x):
         """Number of Δ that are summed."""
-        images = 1 if self.together else len(x)
+        images = 1 if self.together else x.shape[0]
         return images * sum(math.prod(m.shape) for m in self.observed.means)
 
     def step_size(self, x):
@@ -186,7 +186,7 @@ class Matching:
 
     def errors(self, x):
         """Relative error and mean square of Δ of every statistic: an array `(statistics, 2)`."""
-        lengths = [tf.norm(tf.reshape(d, [len(d), -1]), axis=1) for d in self._off(x)]
+        lengths = [tf.norm(tf.reshape(d, [d.shape[0], -1]), axis=1) for d in self._off(x)]
         whole = [float(tf.norm(m)) or 1.0 for m in self.observed.means]
         relative = [float(tf.reduce_mean(d)) / m for d, m in zip(lengths, whole)]
         squares = [float(tf.reduce_mean(tf.square(d))) for d in self.differences(x)]
@@ -211,7 +211,7 @@ class Matching:
 
     def _positions(self, x):
         """Number of positions, of all images that match together, that each statistic averages."""
-        images, network = len(x) if self.together else 1, self.level.network
+        images, network = x.shape[0] if self.together else 1, self.level.network
         free = [n for n, whole in zip(x.shape[1:-1], network.covered) if not whole]
         whole = images * math.prod(x.shape[1:-1])
         return [images * math.prod(free)] * len(network.tops) + [whole]

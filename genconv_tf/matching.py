@@ -75,7 +75,7 @@ def match(units, x, count, shift=0):
                    residuals.numpy())  # fmt: skip
 
 
-@tf.function
+@tf.function(autograph=False)
 def _select(filters, x, count, shift):
     """The loop of the pursuit, as tensors of what `Matched` holds, energies for shares."""
 

@@ -285,10 +285,15 @@ class GenerativeConvNet(keras.Model):
         media, seeds = tf.constant(media), noise.row_seeds(seed, len(media))
         return self.vary_media(media, seeds, tf.constant(steps), tf.constant(begun), first).numpy()
 
-    @tf.function(reduce_retracing=True)
     def sample_media(self, seeds, size, steps, until=None):
         """Fresh media from `seeds` (batch, 2), `size` (rank,), `steps` () and `until` (): all int32
         tensors."""
+        # One graph with and without `until`: tracing it is much of what an export takes.
+        until = tf.constant(2**31 - 1) if until is None else until
+        return self._sample_media(seeds, size, steps, until)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _sample_media(self, seeds, size, steps, until):
         size = self._positions(size)
 
         def sample(seeds):
@@ -297,12 +302,12 @@ class GenerativeConvNet(keras.Model):
 
         return each_row(sample, seeds)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def continue_chain(self, x, seeds, steps):
         """Run chains `x` on at the finest level: `(batch, *spatial, channels)`."""
         return each_row(lambda x, seeds: self.finest.langevin(x, seeds, steps), x, seeds)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def vary_media(self, media, seeds, steps, begun, first):
         """Media of chains that start from `media` at level `first`, see `pyramid.generate`."""
 
@@ -314,7 +319,7 @@ class GenerativeConvNet(keras.Model):
 
         return each_row(vary, media, seeds)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def recover_media(self, media, mask, seeds, steps):
         """Media with the pixels of `mask` > 0, `(batch, *spatial)`, sampled given the others."""
         mask = tf.cast(mask > 0, tf.float32)

@@ -73,7 +73,7 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
     def evaluate(x):
         return value_and_gradient(f, x)
 
-    @tf.function
+    @tf.function(autograph=False)
     def anneal(x):
         def body(k, x, known, weight, accepted):
             weight += (betas[k + 1] - betas[k]) * known[0]

@@ -120,7 +120,7 @@ class _Run:
         model.build_chains(tuple(self.peek.shape[1:-1]))
         self.masks = [Mask(*each) for each in zip(every, model.chains.states)]
         self.curve, self.selected = [], [[] for _ in every]
-        self.update = tf.function(self._update)
+        self.update = tf.function(self._update, autograph=False)
 
     # -- the methods -------------------------------------------------------------------------
 

@@ -158,6 +158,8 @@ def find_mode(network, reference, x, steps=1000, tolerance=1e-4):
     def going_on(t, x, step):
         return (t < steps) & tf.reduce_any((residual(x) > tolerance) & (step > 1e-6))
 
-    descend = tf.function(lambda x: tf.while_loop(going_on, body, (0, x, tf.ones(len(x))))[1])
+    descend = tf.function(
+        lambda x: tf.while_loop(going_on, body, (0, x, tf.ones(x.shape[0])))[1], autograph=False
+    )
     x = descend(x)
     return x, residual(x)

@@ -2,6 +2,10 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.pop("GENCONV_URL", None)  # Tests have servers of their own.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers beside each other have a core each: more threads would only wait for one another.
+    for kind in ("INTRAOP", "INTEROP"):
+        os.environ.setdefault(f"TF_NUM_{kind}_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import SMALL
+from tensorflow.core.protobuf import saved_model_pb2
 
 from genconv_tf import GenerativeConvNet, sizes
 from genconv_tf.export import ExportedModel
@@ -38,6 +39,12 @@ for name, inputs in {
     out |= {f"{name}.{k}": v.numpy() for k, v in result.items()}
 np.savez(sys.argv[3], **out)
 """
+
+
+@pytest.fixture(scope="module")
+def small():
+    """As everywhere, but one for all tests, none of which changes it."""
+    return GenerativeConvNet(**SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +186,13 @@ def test_weights_are_stored_once(small, exported):
     stored = tf.train.list_variables(str(exported / "variables" / "variables"))
     shapes = sorted(tuple(shape) for name, shape in stored if "OBJECT_GRAPH" not in name)
     assert shapes == sorted(tuple(w.shape) for w in small.weights)
+
+
+def test_the_sampler_is_stored_once(exported):
+    """`sample` is `watch` to the end; a graph of its own would take as long to trace again."""
+    saved = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    names = [f.signature.name for f in saved.meta_graphs[0].graph_def.library.function]
+    assert sum("_sample_media" in name for name in names) == 1
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

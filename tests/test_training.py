@@ -15,9 +15,16 @@ from genconv_tf.model import GenerativeConvNet
 from genconv_tf.presets import WEIGHTS
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dataset(photograph):
     return data.images(photograph, size=32)
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, dataset, tmp_path_factory):
+    """A run that nothing came between: its model and its folder."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return learn(recipe, dataset, folder), folder
 
 
 class Interrupted(Exception):
@@ -34,9 +41,8 @@ def assert_same_bytes(a, b):
 
 
 def test_a_run_interrupted_and_resumed_ends_with_the_same_bytes(
-    recipe, dataset, tmp_path, monkeypatch
+    recipe, dataset, whole, tmp_path, monkeypatch
 ):
-    whole = learn(recipe, dataset, tmp_path / "whole")
     step = callbacks.Checkpoint.on_train_batch_end
 
     def stop_after_three(self, batch, logs=None):
@@ -50,23 +56,27 @@ def test_a_run_interrupted_and_resumed_ends_with_the_same_bytes(
         with pytest.raises(Interrupted):
             learn(recipe, dataset, tmp_path / "parts")
     resumed = learn(recipe, dataset, tmp_path / "parts", resume=True)
-    assert_same_bytes(whole, resumed)
-    hashes = [files.sha256(tmp_path / run / "preset" / WEIGHTS) for run in ("whole", "parts")]
+    assert_same_bytes(whole[0], resumed)
+    hashes = [files.sha256(run / "preset" / WEIGHTS) for run in (whole[1], tmp_path / "parts")]
     assert hashes[0] == hashes[1]
     rows = (tmp_path / "parts" / "training" / "stage_1.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["update", *map(str, range(1, 7))]
 
 
-@pytest.mark.parametrize("momentum", [0.5, 1.0])
-def test_the_learned_model_is_the_average_of_its_weights(recipe, dataset, tmp_path, momentum):
+def test_the_learned_model_is_the_average_of_its_weights(recipe, dataset, tmp_path):
     """An average of momentum 1 never leaves the weights after the first update."""
-    setting = {"name": "adam", "learning_rate": 1e-3, "use_ema": True, "ema_momentum": momentum}
-    changes = {"learning.optimizer": setting}
-    first = learn(recipe, dataset, tmp_path / "first", updates=1, changes=changes)
-    model = learn(recipe, dataset, tmp_path / "run", changes=changes)
-    pairs = zip(model.get_weights(), first.get_weights(), strict=True)
-    moved = max(np.abs(a - b).max() for a, b in pairs)
-    assert (moved == 0) == (momentum == 1.0)
+
+    def weights(momentum, **arguments):
+        setting = {"name": "adam", "learning_rate": 1e-3, "use_ema": True, "ema_momentum": momentum}
+        output = tmp_path / f"{momentum}_{len(arguments)}"
+        changes = {"learning.optimizer": setting}
+        return learn(recipe, dataset, output, changes=changes, **arguments).get_weights()
+
+    first = weights(1.0, updates=1)
+    for momentum in (0.5, 1.0):
+        pairs = zip(weights(momentum), first, strict=True)
+        moved = max(np.abs(a - b).max() for a, b in pairs)
+        assert (moved == 0) == (momentum == 1.0)
 
 
 def checkpointing_always(*words):
@@ -169,9 +179,8 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_state(recipe, dataset,
 
 
 def test_a_wrong_number_that_does_not_come_again_leaves_no_trace(
-    recipe, dataset, tmp_path, monkeypatch
+    recipe, dataset, whole, tmp_path, monkeypatch
 ):
-    whole = learn(recipe, dataset, tmp_path / "whole")
     step, broken = callbacks.DivergenceGuard.on_train_batch_end, []
 
     def break_once(self, batch, logs=None):
@@ -185,10 +194,9 @@ def test_a_wrong_number_that_does_not_come_again_leaves_no_trace(
     monkeypatch.setattr(callbacks.DivergenceGuard, "on_train_batch_end", break_once)
     mended = learn(recipe, dataset, tmp_path / "mended")
     assert broken
-    assert_same_bytes(whole, mended)
-    logs = [
-        (tmp_path / run / "training" / "stage_1.csv").read_text() for run in ("whole", "mended")
-    ]
+    assert_same_bytes(whole[0], mended)
+    runs = whole[1], tmp_path / "mended"
+    logs = [(run / "training" / "stage_1.csv").read_text() for run in runs]
     assert logs[0] == logs[1]
 
 

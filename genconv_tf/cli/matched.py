@@ -16,7 +16,7 @@ def table(folder, model, data, num, seed):
         num, seed: of the fresh chains that are compared.
     """
     observed = statistics.observe(model, data)
-    generate = tf.function(pyramid.generate_levels)
+    generate = tf.function(pyramid.generate_levels, autograph=False)
     size = tf.constant(observed[-1].size)
     samples = generate(model.levels, noise.row_seeds(seed, num), size, model.channels)
     rows = []
