@@ -5,6 +5,7 @@ import itertools
 import tensorflow as tf
 
 from genconv_tf import noise
+from genconv_tf.windows import interior
 
 
 class Chains:
@@ -48,6 +49,14 @@ class Chains:
 
     def __len__(self):
         return len(self.states)
+
+    def seen(self, i, x, network):
+        """What the `network` of level i can judge of its chains `x`, and the boundary of that: of a
+        window, near whose edges f would see what is not there, the interior; else the whole and
+        `None`, the network's own."""
+        if not self.windowed[i]:
+            return x, None
+        return interior(x, network.receptive_field()), network.data_boundary
 
 
 def _grown(part, below, whole):

@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from genconv_tf import sizes
 
+END = 2**31 - 1  # more steps than any chain takes
+
 
 def check_sample(model, num, size, steps):
     """`size` as one length for each axis, if `model` can make `num` samples of it."""
@@ -17,9 +19,9 @@ def check_sample(model, num, size, steps):
 
 
 def check_until(until):
-    """The number of steps after which chains are shown, as a tensor; `None` for the end."""
+    """The number of steps after which chains are shown, as a tensor; `None` is the end."""
     if until is None:
-        return None
+        return tf.constant(END)
     if not isinstance(until, int) or isinstance(until, bool) or until < 0:
         raise ValueError(f"Expected until >= 0. Received: {until!r}")
     return tf.constant(until)

@@ -94,7 +94,11 @@ def _score(model, size):
     sizes.check_size(finest.least_size(), size, only)
     network = model.twin(precision="float32").finest.network
     spec = tf.TensorSpec((None, *size, model.channels), tf.float32, "x")
-    return tf.function(lambda x: {"score": network(x)}, input_signature=[spec]), spec
+
+    def score(x):
+        return {"score": network(x)}
+
+    return tf.function(score, input_signature=[spec], autograph=False), spec
 
 
 def _new(path, replace):

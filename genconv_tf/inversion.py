@@ -62,15 +62,14 @@ def optimise(loss, start, steps=300, learning_rate=16.0):
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build([x])
 
-    @tf.function
-    def descend():
-        for _ in tf.range(steps):
-            with tf.GradientTape() as tape:
-                value = tf.reduce_sum(loss(x))
-            optimizer.apply([tape.gradient(value, x)], [x])
-            x.assign(tf.clip_by_value(x, 0.0, 255.0))
+    def step(t):
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(loss(x))
+        optimizer.apply([tape.gradient(value, x)], [x])
+        x.assign(tf.clip_by_value(x, 0.0, 255.0))
+        return (t + 1,)
 
-    descend()
+    tf.function(lambda: tf.while_loop(lambda t: t < steps, step, (0,)), autograph=False)()
     return tf.convert_to_tensor(x)
 
 

@@ -16,7 +16,7 @@ from genconv_tf.penalty import penalised
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row
 from genconv_tf.synthesis import advance
-from genconv_tf.windows import interior, lengths_of, random_window
+from genconv_tf.windows import lengths_of, random_window
 
 
 @keras.saving.register_keras_serializable("genconv_tf")
@@ -208,15 +208,11 @@ class GenerativeConvNet(keras.Model):
 
     def level_gradient(self, i, data, chains):
         """Energy gap of level i, and what its weights descend: -log-likelihood and penalty."""
-        network, edge = self.networks[i], None
+        network = self.networks[i]
         seeds = noise.fold(self._update_seeds(1), i)
         data = random_window(data, self.window(self.levels[i]), seeds, -5)
-        if self.chains.windowed[i]:
-            # Near the edges of a window f saw what is not there.
-            inside = interior(chains.shape[1:-1], network.receptive_field())
-            chains, edge = chains[(slice(None), *inside)], network.data_boundary
-        normalise = self.learning.normalise
-        gap, gradient = ml.likelihood_gradient(network, data, chains, normalise, edge)
+        chains, edge = self.chains.seen(i, chains, network)
+        gap, gradient = ml.likelihood_gradient(network, data, chains, self.learning.normalise, edge)
         if self.learning.by_variance:
             gradient = ml.by_variance(network, data, gradient)
         weight = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))[i]
@@ -285,12 +281,11 @@ class GenerativeConvNet(keras.Model):
         media, seeds = tf.constant(media), noise.row_seeds(seed, len(media))
         return self.vary_media(media, seeds, tf.constant(steps), tf.constant(begun), first).numpy()
 
-    def sample_media(self, seeds, size, steps, until=None):
+    def sample_media(self, seeds, size, steps, until=checks.END):
         """Fresh media from `seeds` (batch, 2), `size` (rank,), `steps` () and `until` (): all int32
         tensors."""
         # One graph with and without `until`: tracing it is much of what an export takes.
-        until = tf.constant(2**31 - 1) if until is None else until
-        return self._sample_media(seeds, size, steps, until)
+        return self._sample_media(seeds, size, steps, tf.convert_to_tensor(until))
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _sample_media(self, seeds, size, steps, until):

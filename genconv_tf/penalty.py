@@ -60,7 +60,6 @@ def overshoot(level, data, chains, seeds):
     extents = network.receptive_field()
     lengths = [None if e is None else WINDOW * e for e in extents]
     data, x = (random_window(signal, lengths, seeds, -3) for signal in (data, chains))
-    inside = [(slice(None), *interior(signal.shape[1:-1], extents)) for signal in (data, x)]
 
     def f(x):
         return network(x, boundary=network.data_boundary)
@@ -72,9 +71,9 @@ def overshoot(level, data, chains, seeds):
     y = x + 0.5 * level.sampler.last_step_size**2 * before / s
     weights = [w.value for w in network.trainable_variables]
     with tf.GradientTape() as tape:
-        beyond = -tf.reduce_mean((g(y) * before)[inside[1]])
-        alone = tf.reduce_mean(tf.square(data / s)[inside[0]])
-        steep = tf.reduce_mean(tf.square(g(data))[inside[0]]) - alone
+        beyond = -tf.reduce_mean(interior(g(y) * before, extents))
+        alone = tf.reduce_mean(interior(tf.square(data / s), extents))
+        steep = tf.reduce_mean(interior(tf.square(g(data)), extents)) - alone
         penalty = tf.nn.relu(beyond) + tf.nn.relu(steep)
     return penalty, tape.gradient(penalty, weights)
 

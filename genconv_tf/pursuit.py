@@ -23,7 +23,6 @@ from genconv_tf import learning as ml
 from genconv_tf import matching, pyramid
 from genconv_tf.sparsity import Mask, costs, gains
 from genconv_tf.units import Units
-from genconv_tf.windows import interior
 
 METHODS = ("pursuit", "boosting", "matching", "elimination")
 
@@ -247,10 +246,10 @@ class _Run:
     def _update(self, x, share, fade, count):
         """One round of the chains, what they measure, and one step of the weights."""
         observed = self.model.observe(x)
-        chains = self.model.advance_chains(observed)
+        chains, networks = self.model.advance_chains(observed), self.model.networks
         differences = [
-            mask.measure(*self._seen(i, o, c), share)
-            for i, (mask, o, c) in enumerate(zip(self.masks, observed, chains))
+            mask.measure(o, net.data_boundary, *self.model.chains.seen(i, c, net), share)
+            for i, (mask, net, o, c) in enumerate(zip(self.masks, networks, observed, chains))
         ]
         if self.method == "boosting":
             self.model.optimizer.iterations.assign_add(1)  # which all noise is a function of
@@ -261,25 +260,10 @@ class _Run:
             mask.apply(fade)
         return []
 
-    def _seen(self, i, observed, chains):
-        """Data and chains of level i, each with its boundary, as the likelihood's gradient has
-        them."""
-        network = self.model.networks[i]
-        edge = None
-        if self.model.chains.windowed[i]:
-            inside = interior(chains.shape[1:-1], network.receptive_field())
-            chains, edge = chains[(slice(None), *inside)], network.data_boundary
-        return observed, network.data_boundary, chains, edge
-
     def _ascend(self, observed, chains):
         """One step of the optimizer. It sees the gradient of every unit, whether it is active or
         not, so that it knows how large that of a new one is; the mask undoes the rest."""
-        model, count = self.model, len(self.masks)
-        level_rates, level_decays = (
-            pyramid.per_level(value, count)
-            for value in (model.learning.level_rates, model.learning.weight_decay)
-        )
-        gradients, variables, rates, decays = [], [], [], []
+        model, gradients, variables = self.model, [], []
         for i, network in enumerate(model.networks):
             kernels = {kernel.path for kernel in self.masks[i].units.kernels}
             own = network.trainable_variables
@@ -289,9 +273,7 @@ class _Run:
                 for g, w in zip(model.level_gradient(i, observed[i], chains[i])[1], own)
             ]
             variables += own
-            rates += [level_rates[i]] * len(own)
-            decays += [level_decays[i]] * len(own)
-        ml.apply(model.optimizer, gradients, variables, rates, decays)
+        ml.apply(model.optimizer, gradients, variables, *ml.factors(model.learning, model.networks))
 
     def _costs(self, mask):
         cost = costs(mask.units.weights(), mask.curvature).numpy()

@@ -43,16 +43,16 @@ def random_window(x, lengths, seeds, iteration):
     return tf.slice(x, [*begin, 0], [*size, -1])
 
 
-def interior(lengths, extents):
-    """Slices, one an axis, of what lies farther from every edge than the receptive field reaches.
+def interior(x, extents):
+    """What of `x` lies farther from every edge than the receptive field reaches.
 
     Args:
-        lengths: of a signal.
+        x: `(batch, *spatial, channels)`.
         extents: the receptive field along each axis, `None` where it is the whole axis.
     """
-    slices = []
-    for length, extent in zip(lengths, extents):
+    slices = [slice(None)]
+    for length, extent in zip(x.shape[1:-1], extents, strict=True):
         # The middle third of a signal that is small itself.
         margin = 0 if extent is None else min(extent - 1, length // 3)
         slices.append(slice(margin, length - margin))
-    return tuple(slices)
+    return x[tuple(slices)]

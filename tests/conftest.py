@@ -28,6 +28,14 @@ def small():
 
 
 @pytest.fixture(scope="session")
+def fixed():
+    """As `small`, but one for all tests, none of which changes it: what was traced stays."""
+    from genconv_tf import GenerativeConvNet
+
+    return GenerativeConvNet(**SMALL)
+
+
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory, photograph):
     """A small model as a preset `texture`, with its card."""
     from genconv_tf import GenerativeConvNet

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL
 from tensorflow.core.protobuf import saved_model_pb2
 
 from genconv_tf import GenerativeConvNet, sizes
@@ -42,20 +41,14 @@ np.savez(sys.argv[3], **out)
 
 
 @pytest.fixture(scope="module")
-def small():
-    """As everywhere, but one for all tests, none of which changes it."""
-    return GenerativeConvNet(**SMALL)
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A SavedModel of `small`, which has the same weights every time."""
+def exported(fixed, tmp_path_factory):
+    """A SavedModel of `fixed`."""
     folder = tmp_path_factory.mktemp("models") / "texture" / "1"
-    GenerativeConvNet(**SMALL).export(folder)
+    fixed.export(folder)
     return folder
 
 
-def test_every_signature_works_without_the_package(small, exported, tmp_path, photograph):
+def test_every_signature_works_without_the_package(fixed, exported, tmp_path, photograph):
     rng = np.random.default_rng(0)
     given = {
         "x": rng.normal(0, 20, (2, 32, 32, 3)).astype(np.float32),
@@ -71,42 +64,42 @@ def test_every_signature_works_without_the_package(small, exported, tmp_path, ph
     subprocess.run(command, check=True, cwd=tmp_path)
     out = np.load(tmp_path / "out.npz")
     x, seed, steps = (tf.constant(given[k]) for k in ("x", "seed", "steps"))
-    np.testing.assert_allclose(out["score.score"], small.score(x), rtol=1e-5)
+    np.testing.assert_allclose(out["score.score"], fixed.score(x), rtol=1e-5)
     np.testing.assert_array_equal(out["serving_default.score"], out["score.score"])
-    sample = small.sample_media(seed, tf.constant(given["size"]), steps)
+    sample = fixed.sample_media(seed, tf.constant(given["size"]), steps)
     np.testing.assert_array_equal(out["sample.media"], sample)
     assert out["sample.media"].dtype == np.uint8
-    watched = small.sample_media(seed, tf.constant(given["size"]), steps, tf.constant(3))
+    watched = fixed.sample_media(seed, tf.constant(given["size"]), steps, tf.constant(3))
     np.testing.assert_array_equal(out["watch.media"], watched)
-    chain = small.continue_chain(x, seed, steps)
+    chain = fixed.continue_chain(x, seed, steps)
     np.testing.assert_allclose(out["continue.x"], chain, rtol=1e-4, atol=1e-3)
     assert out["continue.media"].dtype == np.uint8
-    recovered = small.recover_media(given["media"], given["mask"], seed, steps)
+    recovered = fixed.recover_media(given["media"], given["mask"], seed, steps)
     np.testing.assert_array_equal(out["recover.media"], recovered)
-    np.testing.assert_allclose(out["reconstruct.x"], small.reconstruct(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(out["reconstruct.x"], fixed.reconstruct(x), rtol=1e-4, atol=1e-5)
 
 
-def test_the_loaded_model_samples_as_the_keras_model(small, exported):
+def test_the_loaded_model_samples_as_the_keras_model(fixed, exported):
     loaded = ExportedModel(exported)
-    expected = small.sample(2, size=(30, 41), seed=9)
+    expected = fixed.sample(2, size=(30, 41), seed=9)
     np.testing.assert_array_equal(loaded.sample(2, size=(30, 41), seed=9), expected)
     np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9), expected[:1])
-    watched = small.sample(1, size=(30, 41), seed=9, until=5)
+    watched = fixed.sample(1, size=(30, 41), seed=9, until=5)
     np.testing.assert_array_equal(loaded.sample(1, size=(30, 41), seed=9, until=5), watched)
 
 
-def test_keras_takes_an_export_for_a_layer(small, exported):
+def test_keras_takes_an_export_for_a_layer(fixed, exported):
     x = tf.random.stateless_normal((2, 32, 32, 3), (1, 2), stddev=20.0)
     layer = keras.layers.TFSMLayer(str(exported), call_endpoint="score")
-    np.testing.assert_allclose(layer(x)["score"], small.score(x), rtol=1e-5)
-    assert len(layer.weights) == len(small.finest.network.weights)
+    np.testing.assert_allclose(layer(x)["score"], fixed.score(x), rtol=1e-5)
+    assert len(layer.weights) == len(fixed.finest.network.weights)
 
 
-def test_a_size_that_is_too_small_is_refused_by_the_graph_itself(small, exported):
-    least = sizes.least_size(small.levels)
+def test_a_size_that_is_too_small_is_refused_by_the_graph_itself(fixed, exported):
+    least = sizes.least_size(fixed.levels)
     seed, steps = tf.constant([[1, 2]]), tf.constant(1)
     signatures = tf.saved_model.load(str(exported)).signatures
-    x = tf.zeros((1, *(n - 1 for n in small.finest.network.least_size()), 3))
+    x = tf.zeros((1, *(n - 1 for n in fixed.finest.network.least_size()), 3))
     media = tf.zeros((1, least[0], least[1] - 1, 3), tf.uint8)
     for call in (
         lambda: signatures["sample"](seed=seed, size=tf.constant(least) - [1, 0], steps=steps),
@@ -125,16 +118,16 @@ def test_a_size_that_is_too_small_is_refused_by_the_graph_itself(small, exported
     )
 
 
-def test_the_model_carries_its_sampling_settings_and_checksums(small, exported):
+def test_the_model_carries_its_sampling_settings_and_checksums(fixed, exported):
     meta = json.loads((exported / "assets.extra" / "metadata.json").read_text())
     assert meta["sampler"]["steps"] == [4, 3]
     assert "saved_model.pb" in meta["sha256"]
     assert (exported / "assets.extra" / "README.md").is_file()
 
 
-def test_an_export_never_overwrites(small, exported):
+def test_an_export_never_overwrites(fixed, exported):
     with pytest.raises(ValueError, match="new or empty folder"):
-        small.export(exported)
+        fixed.export(exported)
 
 
 def test_a_damaged_or_missing_saved_model_is_refused(exported, tmp_path):
@@ -182,10 +175,10 @@ def test_warm_up_requests_are_prediction_logs(exported):
         loaded.signatures[request.model_spec.signature_name](**inputs)
 
 
-def test_weights_are_stored_once(small, exported):
+def test_weights_are_stored_once(fixed, exported):
     stored = tf.train.list_variables(str(exported / "variables" / "variables"))
     shapes = sorted(tuple(shape) for name, shape in stored if "OBJECT_GRAPH" not in name)
-    assert shapes == sorted(tuple(w.shape) for w in small.weights)
+    assert shapes == sorted(tuple(w.shape) for w in fixed.weights)
 
 
 def test_the_sampler_is_stored_once(exported):
@@ -196,14 +189,14 @@ def test_the_sampler_is_stored_once(exported):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_an_export_computes_in_the_precision_that_was_asked_for(small, tmp_path, precision):
+def test_an_export_computes_in_the_precision_that_was_asked_for(fixed, tmp_path, precision):
     """float32 unless told otherwise, whatever the model learned in: it is to run anywhere."""
-    model = small.twin(precision="bfloat16" if precision == "float32" else "float32")
+    model = fixed.twin(precision="bfloat16" if precision == "float32" else "float32")
     chosen = {} if precision == "float32" else {"precision": precision}
     model.export(tmp_path / "1", **chosen)
     x = tf.random.stateless_normal((2, 32, 32, 3), (1, 2), stddev=20.0)
     received = tf.saved_model.load(str(tmp_path / "1")).signatures["reconstruct"](x=x)["x"]
-    expected, other = small.twin(precision=precision).reconstruct(x), model.reconstruct(x)
+    expected, other = fixed.twin(precision=precision).reconstruct(x), model.reconstruct(x)
     # Convolutions of known and of unknown sizes round differently, now and then.
     assert np.abs(received - expected).mean() < 0.1 * np.abs(received - other).mean()
 

@@ -8,21 +8,15 @@ from conftest import SMALL
 from genconv_tf import GenerativeConvNet, noise, pyramid
 
 
-@pytest.fixture(scope="module")
-def small():
-    """As everywhere, but one for all tests, none of which changes it."""
-    return GenerativeConvNet(**SMALL)
-
-
 @pytest.fixture
 def media():
     return np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
 
 
-def test_the_finest_level_alone_continues_the_chain(small, media):
+def test_the_finest_level_alone_continues_the_chain(fixed, media):
     seeds = noise.fold(noise.row_seeds(3, 2), 1)
-    x = small.continue_chain(small.preprocessing.encode(media), seeds, tf.constant(0))
-    np.testing.assert_array_equal(small.vary(media, 0.5, seed=3), small.preprocessing.decode(x))
+    x = fixed.continue_chain(fixed.preprocessing.encode(media), seeds, tf.constant(0))
+    np.testing.assert_array_equal(fixed.vary(media, 0.5, seed=3), fixed.preprocessing.decode(x))
 
 
 def test_where_a_strength_begins():
@@ -77,16 +71,16 @@ def test_the_further_the_stronger_on_a_published_model():
     assert distance == sorted(distance) and distance[-1] > 4 * distance[0]
 
 
-def test_variations_depend_on_their_seeds(small, media):
+def test_variations_depend_on_their_seeds(fixed, media):
     twice = np.repeat(media[:1], 2, 0)
-    both = small.vary(twice, 1.0, seed=4)
+    both = fixed.vary(twice, 1.0, seed=4)
     assert not np.array_equal(*both)
-    np.testing.assert_array_equal(small.vary(media[:1], 1.0, seed=4), both[:1])
-    assert not np.array_equal(small.vary(media[:1], 1.0, seed=5), both[:1])
+    np.testing.assert_array_equal(fixed.vary(media[:1], 1.0, seed=4), both[:1])
+    assert not np.array_equal(fixed.vary(media[:1], 1.0, seed=5), both[:1])
 
 
-def test_media_that_do_not_fit_are_refused(small, media):
+def test_media_that_do_not_fit_are_refused(fixed, media):
     with pytest.raises(ValueError, match=r"Expected media of \(batch, 2 lengths, 3\)"):
-        small.vary(media[..., :1])
+        fixed.vary(media[..., :1])
     with pytest.raises(ValueError, match="size of at least"):
-        small.vary(media[:, :3])
+        fixed.vary(media[:, :3])
