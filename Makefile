@@ -4,6 +4,8 @@ RUN := $(VENV)/bin
 
 .PHONY: demo test docs clean
 
+# Nothing is compiled at installation (a minute and a half), but what is imported when it is.
+
 # Set up, learn a texture, sample it fresh, export it, and sample the export alone.
 demo: $(VENV)/demo
 	$(RUN)/python -m genconv_tf.demo --output demo
@@ -19,17 +21,17 @@ docs: $(VENV)/docs
 
 $(VENV)/demo: setup.py
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --editable '.[demo]'
+	$(RUN)/python -m pip install --quiet --no-compile --editable '.[demo]'
 	touch $@
 
 $(VENV)/docs: setup.py
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --editable '.[docs]'
+	$(RUN)/python -m pip install --quiet --no-compile --editable '.[docs]'
 	touch $@
 
 $(VENV)/dev: setup.py
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --editable '.[dev]'
+	$(RUN)/python -m pip install --quiet --no-compile --editable '.[dev]'
 	touch $@
 
 clean:
