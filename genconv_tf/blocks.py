@@ -13,8 +13,9 @@ def sweep(network, x, update, largest=None):
 
     Each block is surrounded by all that some top response sees together with it, so that its part
     of the gradient is exact. Canvases up to `largest`, and those that cannot be cut (no torus, or
-    a length that is no multiple of the strides), are taken whole. Where a canvas is so wide that a
-    block would be hardly more than what surrounds it, the gradient is taken in squares.
+    a length that is no multiple of the strides), are taken whole. The gradient of a block is taken
+    in squares, where its second axis can be cut too: a block of a wide canvas would be hardly more
+    than what surrounds it.
 
     Args:
         network: a `ScoringNetwork`; of any other f the canvas is taken whole.
@@ -29,16 +30,17 @@ def sweep(network, x, update, largest=None):
     def whole():
         return update(x, score_gradient(network, x), None)
 
-    if not isinstance(network, ScoringNetwork) or not _can_be_cut(network, 0):
+    cuts = _cuts(network)
+    if cuts == 0:
         return whole()
 
     def block(begin, end):
         around, own = _surrounded(network, x, 0, begin, end)
-        gradient = _gradient(network, around, 1, largest)
+        gradient = _gradient(network, around, cuts, largest)
         return update(x[:, begin:end], gradient[:, own], (begin, end))
 
-    unit, square = network.total_strides()[0], _can_be_cut(network, 1)
-    return by_rows(block, shape_of(x), whole, x.dtype, unit, largest, square=square)
+    units = network.total_strides()[:cuts]
+    return by_rows(block, shape_of(x), whole, x.dtype, units, largest, square=cuts > 1)
 
 
 def score_gradient_in_blocks(network, x, largest=None):
@@ -46,23 +48,23 @@ def score_gradient_in_blocks(network, x, largest=None):
     return sweep(network, x, lambda part, gradient, rows: gradient, largest)
 
 
-def _gradient(network, x, cut, largest):
-    """∂f/∂x of a signal that along its first `cut` axes does not go on at the opposite side; in
-    blocks along the second."""
-    boundary = ("valid",) * cut + network.boundaries[cut:]
+def _gradient(network, x, cuts, largest):
+    """∂f/∂x of a signal that along the first axis does not go on at the opposite side; in blocks
+    along the second, where that is cut too."""
+    boundary = ("valid",) * cuts + network.boundaries[cuts:]
 
-    def whole():
+    def of(x):
         return score_gradient(lambda y: network(y, boundary=boundary), x)
 
-    if cut > 1 or not _can_be_cut(network, cut):
-        return whole()
+    if cuts == 1:
+        return of(x)
 
-    def block(begin, end):
-        around, own = _surrounded(network, x, cut, begin, end)
-        return _gradient(network, around, cut + 1, largest)[:, :, own]
+    def square(begin, end):
+        around, own = _surrounded(network, x, 1, begin, end)
+        return of(around)[:, :, own]
 
-    unit = network.total_strides()[cut]
-    return by_rows(block, shape_of(x), whole, x.dtype, unit, largest, axis=cut + 1)
+    units = network.total_strides()[1:2]
+    return by_rows(square, shape_of(x), None, x.dtype, units, largest, axis=2)
 
 
 def _surrounded(network, x, axis, begin, end):
@@ -79,5 +81,9 @@ def _surrounded(network, x, axis, begin, end):
     return around, slice(skip, skip + end - begin)
 
 
-def _can_be_cut(network, axis):
-    return axis < network.rank and network.torus[axis] and not network.covered[axis]
+def _cuts(network):
+    """How many axes blocks are cut along: the first two at most, as far as they are a torus."""
+    if not isinstance(network, ScoringNetwork):
+        return 0
+    cut = [torus and not whole for torus, whole in zip(network.torus, network.covered)]
+    return min(2, [*cut, False].index(False))

@@ -7,6 +7,9 @@ from genconv_tf import sizes
 
 END = 2**31 - 1  # more steps than any chain takes
 
+# Seeds, size, steps and until of a sample: one graph for any number and any size.
+SAMPLED = tuple(tf.TensorSpec(shape, tf.int32) for shape in ([None, 2], [None], [], []))
+
 
 def check_sample(model, num, size, steps):
     """`size` as one length for each axis, if `model` can make `num` samples of it."""

@@ -3,16 +3,19 @@
 A Langevin step is a convolution up and one down each layer. Where TensorFlow has its convolutions
 from oneDNN, both take the same time. Elsewhere (processors with AVX2 alone, Macs) those of Eigen go
 up at the speed of a matrix product and down at a third of it. So there they go down as they go up.
+The gradient of a kernel over three axes takes Eigen up to forty times as long as the convolution; a
+matrix product for each tap does not.
 """
 
 import functools
+import itertools
 
 import tensorflow as tf
 
 FORMATS = ("NWC", "NHWC", "NDHWC")  # TensorFlow's names of one to three spatial axes
 
-# A convolution to fewer channels is no matrix product worth the name.
-_FEW = 32
+# A convolution to fewer channels, by the rank of its kernel, is no matrix product worth the name.
+_FEW = {3: 32, 4: 32, 5: 16}
 
 
 def convolve_valid(x, kernel, strides=None):
@@ -23,7 +26,8 @@ def convolve_valid(x, kernel, strides=None):
         kernel: `(*size, channels, filters)`, of the dtype of `x`.
         strides: one int per spatial axis; 1 by default.
     """
-    own = max(strides or [1]) == 1 and kernel.shape[-2] >= _FEW and not has_fast_gradient()
+    own = _goes_down_as_up(kernel) or _is_by_taps(kernel)
+    own = own and max(strides or [1]) == 1 and not has_fast_gradient()
     # Run eagerly, a gradient of our own would take that of the weights where none is asked for.
     if not own or tf.executing_eagerly():
         return plain(x, kernel, strides)
@@ -40,15 +44,28 @@ def plain(x, kernel, strides=None):
 
 @tf.custom_gradient
 def with_gradient(x, kernel):
-    """A valid convolution of stride 1, whose gradient at x is such a convolution too."""
+    """A valid convolution of stride 1 with gradients of its own, as far as they are faster."""
 
     def gradient(upstream):
         with tf.GradientTape() as tape:
-            tape.watch(kernel)
+            tape.watch([x, kernel])
             y = plain(x, kernel)
-        return _gradient_of_x(kernel, upstream), tape.gradient(y, kernel, upstream)
+        of_x, of_kernel = tape.gradient(y, [x, kernel], upstream)
+        if _goes_down_as_up(kernel):
+            of_x = _gradient_of_x(kernel, upstream)
+        if _is_by_taps(kernel):
+            of_kernel = _gradient_of_kernel(x, upstream, kernel.shape)
+        return of_x, of_kernel
 
     return plain(x, kernel), gradient
+
+
+def _goes_down_as_up(kernel):
+    return kernel.shape[-2] >= _FEW[kernel.shape.rank]
+
+
+def _is_by_taps(kernel):
+    return kernel.shape.rank == 5
 
 
 @functools.cache
@@ -70,3 +87,21 @@ def _gradient_of_x(kernel, upstream):
     around = tf.pad(upstream, [(0, 0), *((k - 1, k - 1) for k in size), (0, 0)])
     turned = tf.transpose(tf.reverse(kernel, axes), [*axes, len(axes) + 1, len(axes)])
     return convolve_valid(around, turned)
+
+
+@tf.function(autograph=False)  # A Langevin loop has it and asks for it never: there it is one op.
+def _gradient_of_kernel(x, upstream, shape):
+    """Every tap sees the signal shifted by its place: a matrix product of that and `upstream`, for
+    all taps of the last axis at once."""
+    *size, channels, filters = shape
+    lengths = tf.shape(upstream)[1:-1]
+    shifted = [x[..., tap : tap + lengths[-1], :] for tap in range(size[-1])]
+    shifted, upstream = tf.concat(shifted, -1), tf.reshape(upstream, [-1, filters])
+
+    def product(taps):
+        seen = (slice(tap, tap + n) for tap, n in zip(taps, tf.unstack(lengths)))
+        seen = shifted[(slice(None), *seen)]
+        return tf.matmul(tf.reshape(seen, [-1, size[-1] * channels]), upstream, transpose_a=True)
+
+    products = [product(taps) for taps in itertools.product(*map(range, size[:-1]))]
+    return tf.reshape(tf.stack(products), shape)

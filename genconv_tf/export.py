@@ -25,7 +25,9 @@ def export(model, folder, replace=False, precision="float32", **facts):
             units for it, and many times slower on the others.
         **facts: for metadata and card, as of `GenerativeConvNet.save_to_preset`.
     """
-    model = model.twin(precision=resolve(precision))
+    precision = resolve(precision)
+    if model.get_config()["precision"] != precision:  # else what it has sampled with is traced
+        model = model.twin(precision=precision)
     with files.whole_folder(folder, replace) as partial:
         _write(model, partial)
         extra = partial / EXTRA

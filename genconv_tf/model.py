@@ -287,9 +287,9 @@ class GenerativeConvNet(keras.Model):
         # One graph with and without `until`: tracing it is much of what an export takes.
         return self._sample_media(seeds, size, steps, tf.convert_to_tensor(until))
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(input_signature=checks.SAMPLED, autograph=False)
     def _sample_media(self, seeds, size, steps, until):
-        size = self._positions(size)
+        size = self._positions(tf.ensure_shape(size, [self.rank]))
 
         def sample(seeds):
             x = pyramid.generate(self.levels, seeds, size, self.channels, steps, until=until)

@@ -9,7 +9,7 @@ import tensorflow as tf
 LARGEST = 2**18
 
 
-def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, axis=1,
+def by_rows(part, shape, whole=None, dtype=tf.float32, units=(1,), largest=None, axis=1,
             square=False):  # fmt: skip
     """A signal made in one piece, or in rows of one of its spatial axes where it is large.
 
@@ -19,8 +19,9 @@ def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, axi
         shape: of the result, `(batch, *spatial, channels)`: numbers, or scalar tensors where the
             graph does not know them.
         whole: callable, `() ->` the same of all rows at once, taken where the signal is no larger
-            than `largest` or its rows are no multiple of `unit`; by default one part.
-        unit: rows that are not parted.
+            than `largest` or its lengths are no multiples of `units`; by default one part.
+        units: what the lengths of `axis` and of those after it have to be multiples of; the first
+            is also how many rows are not parted.
         largest: entries of batch and spatial axes that one part may have, `LARGEST` by default.
         axis: that the rows are along; 1 is the first spatial one.
         square: whether a part has as many rows as a square of `largest` entries has along this axis
@@ -29,7 +30,8 @@ def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, axi
     largest = largest or LARGEST
     shape = [n if tf.is_tensor(n) else int(n) for n in shape]
     known = not any(tf.is_tensor(n) for n in shape)
-    if known and (math.prod(shape[:-1]) <= largest or shape[axis] % unit):
+    uneven = [n % unit for n, unit in zip(shape[axis:], units)]
+    if known and (math.prod(shape[:-1]) <= largest or any(uneven)):
         return whole() if whole else part(0, shape[axis])
     length = tf.convert_to_tensor(shape[axis])
     count = -(-tf.reduce_prod(tf.stack(shape[:-1])) // largest)
@@ -37,7 +39,7 @@ def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, axi
     if square:
         others = tf.reduce_prod(tf.stack([*shape[:axis], *shape[axis + 2 : -1]]))
         rows = tf.maximum(rows, tf.cast(tf.sqrt(largest / others), tf.int32))
-    rows = -(-rows // unit) * unit
+    rows = -(-rows // units[0]) * units[0]
     static = tf.TensorShape([None if tf.is_tensor(n) else n for n in shape])
     first = [axis, *(i for i in range(static.rank) if i != axis)]
     back = [first.index(i) for i in range(static.rank)]
@@ -60,7 +62,7 @@ def by_rows(part, shape, whole=None, dtype=tf.float32, unit=1, largest=None, axi
         return tf.transpose(made.concat(), back)
 
     # Either is a graph of its own, for nothing where one part is as good as the whole.
-    several = (count > 1) & (length % unit == 0)
+    several = (count > 1) & (tf.reduce_max(uneven) == 0)
     return tf.ensure_shape(tf.cond(several, parts, whole) if whole else parts(), static)
 
 

@@ -6,6 +6,7 @@ level below, those of the coarsest level from noise: the multi-grid sampling of 
 """
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -145,12 +146,21 @@ class Level:
         if self.sampler.adjusted:
             how = (*self.schedules, mask, self.box, begin, end)
             return adjusted_langevin(self.log_density, x, seeds, steps, *how)
-        moved = run(self.mover(seeds, steps), x, end, mask, begin)
+        move = self.mover(seeds, steps)
+        if not x.shape.is_fully_defined():
+            move = functools.partial(self._move, seeds=seeds, steps=tf.convert_to_tensor(steps))
+        moved = run(move, x, end, mask, begin)
         return moved, tf.ones(tf.shape(x)[:1])
 
     def mover(self, seeds, steps, channels=None):
         """One step as `langevin.mover` gives it."""
         return mover(self.sweep, seeds, steps, *self.schedules, self.box, channels)
+
+    @tf.function(autograph=False)
+    def _move(self, t, x, seeds, steps):
+        """One step of chains of unknown size, traced once for all graphs that take it: each would
+        hold the gradient whole, in rows and in squares."""
+        return self.mover(seeds, steps)(t, x)
 
     def count(self, steps=None, fresh=False):
         """Number of steps: `steps`, or the level's own for `None` or 0."""

@@ -28,15 +28,16 @@ def close(received, expected):
 
 
 @pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("channels", [3, CHANNELS])
 @pytest.mark.parametrize("lengths, size", CASES)
-def test_both_gradients_are_those_of_tensorflow(lengths, size, known):
-    x, kernel = normal(2, *lengths, CHANNELS), normal(*size, CHANNELS, FILTERS)
+def test_both_gradients_are_those_of_tensorflow(lengths, size, channels, known):
+    x, kernel = normal(2, *lengths, channels), normal(*size, channels, FILTERS)
     upstream = normal(2, *(n - k + 1 for n, k in zip(lengths, size)), FILTERS)
 
     def gradients(convolution):
         @tf.function(input_signature=[tf.TensorSpec(x.shape if known else [None] * x.shape.rank)])
         def run(x):
-            x = tf.ensure_shape(x, [None] * (x.shape.rank - 1) + [CHANNELS])
+            x = tf.ensure_shape(x, [None] * (x.shape.rank - 1) + [channels])
             with tf.GradientTape() as tape:
                 tape.watch([x, kernel])
                 y = tf.nn.relu(convolution(x, kernel))
