@@ -15,7 +15,7 @@ import tensorflow as tf
 FORMATS = ("NWC", "NHWC", "NDHWC")  # TensorFlow's names of one to three spatial axes
 
 # A convolution to fewer channels, by the rank of its kernel, is no matrix product worth the name.
-_FEW = {3: 32, 4: 32, 5: 16}
+_FEW = {3: 32, 4: 32, 5: 9}
 
 
 def convolve_valid(x, kernel, strides=None):

@@ -37,16 +37,22 @@ CASES = [
     (2, (11, 14), (5, 3), (3, 2)),
     (2, (9, 8), (3, 4), (1, 2)),
     (3, (5, 9, 8), (2, 4, 3), (1, 3, 2)),
+    (3, (4, 6, 7), (3, 2, 4), (1, 1, 1)),
     (2, (6, 7), (6, 7), (1, 1)),  # kernels that cover all or all but the first of the axes
     (2, (9, 7), (3, 7), (2, 1)),
     (3, (7, 5, 4), (3, 5, 4), (2, 1, 1)),
 ]
 
 
+@pytest.mark.parametrize("fast", [True, False], ids=["oneDNN", "Eigen"])
 @pytest.mark.parametrize("boundary", ["valid", "same", "torus"])
 @pytest.mark.parametrize("channels", [2, 17])
 @pytest.mark.parametrize("rank, lengths, size, strides", CASES)
-def test_convolution_equals_numpy(rank, lengths, size, strides, channels, boundary):
+def test_convolution_equals_numpy(
+    rank, lengths, size, strides, channels, boundary, fast, monkeypatch
+):
+    for place in ("convolution", "convolution_gradient"):
+        monkeypatch.setattr(f"genconv_tf.{place}.has_fast_gradient", lambda: fast)
     x = RNG.standard_normal((2, *lengths, channels)).astype(np.float32)
     kernel = RNG.standard_normal((*size, channels, 4)).astype(np.float32)
     wide = x if boundary == "valid" else padded(x, kernel, strides, boundary)
