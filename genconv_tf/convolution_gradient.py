@@ -3,7 +3,7 @@
 A Langevin step is a convolution up and one down each layer. Where TensorFlow has its convolutions
 from oneDNN, both take the same time. Elsewhere (processors with AVX2 alone, Macs) those of Eigen go
 up at the speed of a matrix product and down at a third of it. So there they go down as they go up.
-The gradient of a kernel over three axes takes Eigen up to forty times as long as the convolution; a
+The gradient of a kernel over three axes takes Eigen over twenty times as long as the convolution; a
 matrix product for each tap does not.
 """
 

@@ -181,11 +181,20 @@ def test_weights_are_stored_once(fixed, exported):
     assert shapes == sorted(tuple(w.shape) for w in fixed.weights)
 
 
-def test_the_sampler_is_stored_once(exported):
-    """`sample` is `watch` to the end; a graph of its own would take as long to trace again."""
+def test_the_sampler_and_its_steps_are_stored_once(exported):
+    """`sample` is `watch` to the end, and each level has one step for all signatures; graphs of
+    their own would take as long to trace again."""
     saved = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
     names = [f.signature.name for f in saved.meta_graphs[0].graph_def.library.function]
     assert sum("_sample_media" in name for name in names) == 1
+    assert sum(name.startswith("__inference__move_") for name in names) == 2
+
+
+def test_one_graph_samples_any_number_and_size_and_is_what_is_exported(small, tmp_path):
+    small.sample(1)
+    small.sample(3, size=(24, 40), until=2)
+    small.export(tmp_path / "1")
+    assert small._sample_media.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
