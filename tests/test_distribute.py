@@ -4,10 +4,12 @@ import subprocess
 import sys
 
 PROGRAM = """
+import tempfile
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from genconv_tf import GenerativeConvNet
+from genconv_tf.export import ExportedModel
 
 def learn(strategy):
     with strategy.scope():
@@ -36,9 +38,14 @@ fresh = type(one)(**one.get_config()).get_weights()
 far = [np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(m.get_weights(), fresh)))
        for m in (one, model)]
 assert 0.6 < far[1] / far[0] < 1.4, far
+
+with tempfile.TemporaryDirectory() as folder:
+    model.export(folder + "/replicas/1")
+    loaded = ExportedModel(folder + "/replicas/1")
+    np.testing.assert_array_equal(loaded.sample(seed=3), model.sample(seed=3))
 """
 
 
-def test_two_replicas_run_chains_of_their_own_and_share_the_weights():
+def test_two_replicas_run_chains_of_their_own_and_share_the_weights_of_an_export():
     done = subprocess.run([sys.executable, "-c", PROGRAM], stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stderr
