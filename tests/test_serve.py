@@ -40,6 +40,8 @@ class Server:
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.first = self.process.stdout.readline()
+        if not self.first:  # It ended: what it said tells more than tests that find no server.
+            raise RuntimeError(self.process.communicate()[1])
 
     def get(self, path, body=None):
         """(status, content) of a request."""
