@@ -9,12 +9,7 @@ import math
 
 import tensorflow as tf
 
-from genconv_tf.convolution_gradient import (
-    FORMATS,
-    convolve_valid,
-    has_fast_gradient,
-    plain,
-)
+from genconv_tf.convolution_gradient import FORMATS, convolve_valid, plain
 
 BOUNDARIES = ("valid", "same", "torus")
 
@@ -47,8 +42,6 @@ def convolve(x, kernel, strides, boundary="valid", padding=0, covering=False):
     if max(strides) > 1 and x.shape[-1] < _FOLD_BELOW_CHANNELS:
         x, kernel = fold(x, kernel, strides)
         strides = (1,) * len(size)
-    elif len(size) == 3 and x.shape[-1] < _FOLD_BELOW_CHANNELS and not has_fast_gradient():
-        x, kernel = taps_as_channels(x, kernel)
     return plain(x, kernel, strides) if covering else convolve_valid(x, kernel, strides)
 
 
@@ -124,16 +117,6 @@ def fold(x, kernel, strides):
     x = tf.reshape(_fold_axes(x, counts, strides, lead=1), [tf.shape(x)[0], *counts, folded])
     kernel = tf.reshape(_fold_axes(kernel, blocks, strides, lead=0), [*blocks, folded, -1])
     return x, kernel
-
-
-def taps_as_channels(x, kernel):
-    """Trade the last axis of the kernel of a valid convolution of stride 1 for channels, each of
-    which is the signal shifted by the place of a tap. Eigen gathers what a filter sees channels by
-    channels: 5x5x5 filters over 3 of them take 1.7 times as long as 5x5x1 over 15, up and down."""
-    *size, taps, channels, filters = kernel.shape
-    length = _spatial(x)[-1] - taps + 1
-    x = tf.concat([x[..., tap : tap + length, :] for tap in range(taps)], -1)
-    return x, tf.reshape(kernel, [*size, 1, taps * channels, filters])
 
 
 def positions(length, size, stride, boundary, padding=0):

@@ -1,10 +1,12 @@
-"""The gradient of a convolution, as a convolution where TensorFlow's own is slow.
+"""A convolution and its gradients, where those that TensorFlow has are slow.
 
 A Langevin step is a convolution up and one down each layer. Where TensorFlow has its convolutions
 from oneDNN, both take the same time. Elsewhere (processors with AVX2 alone, Macs) those of Eigen go
 up at the speed of a matrix product and down at a third of it. So there they go down as they go up.
-The gradient of a kernel over three axes takes Eigen over twenty times as long as the convolution; a
-matrix product for each tap does not.
+Over three axes the gradient of a kernel takes Eigen over twenty times as long as the convolution; a
+matrix product for each tap does not. And Eigen gathers what a filter sees channels by channels,
+which is slow where these are few: 5x5x5 filters over 3 of them take 1.7 times as long, up and down,
+as 5x5x1 over the 15 that are the same signal shifted by the place of each tap.
 """
 
 import functools
@@ -26,11 +28,14 @@ def convolve_valid(x, kernel, strides=None):
         kernel: `(*size, channels, filters)`, of the dtype of `x`.
         strides: one int per spatial axis; 1 by default.
     """
-    own = _goes_down_as_up(kernel) or _is_by_taps(kernel)
-    own = own and max(strides or [1]) == 1 and not has_fast_gradient()
-    # Run eagerly, a gradient of our own would take that of the weights where none is asked for.
-    if not own or tf.executing_eagerly():
+    if max(strides or [1]) > 1 or has_fast_gradient():
         return plain(x, kernel, strides)
+    if kernel.shape.rank == 5 and not _goes_down_as_up(kernel):
+        *size, taps, channels, filters = kernel.shape
+        x, kernel = _shifted(x, taps), tf.reshape(kernel, [*size, 1, taps * channels, filters])
+    # Run eagerly, a gradient of our own would take that of the weights where none is asked for.
+    if tf.executing_eagerly() or not (_goes_down_as_up(kernel) or _is_by_taps(kernel)):
+        return plain(x, kernel)
     return with_gradient(x, kernel)
 
 
@@ -94,14 +99,20 @@ def _gradient_of_kernel(x, upstream, shape):
     """Every tap sees the signal shifted by its place: a matrix product of that and `upstream`, for
     all taps of the last axis at once."""
     *size, channels, filters = shape
-    lengths = tf.shape(upstream)[1:-1]
-    shifted = [x[..., tap : tap + lengths[-1], :] for tap in range(size[-1])]
-    shifted, upstream = tf.concat(shifted, -1), tf.reshape(upstream, [-1, filters])
+    lengths = tf.unstack(tf.shape(upstream)[1:-1])
+    shifted, upstream = _shifted(x, size[-1]), tf.reshape(upstream, [-1, filters])
 
     def product(taps):
-        seen = (slice(tap, tap + n) for tap, n in zip(taps, tf.unstack(lengths)))
+        seen = (slice(tap, tap + n) for tap, n in zip(taps, lengths))
         seen = shifted[(slice(None), *seen)]
         return tf.matmul(tf.reshape(seen, [-1, size[-1] * channels]), upstream, transpose_a=True)
 
     products = [product(taps) for taps in itertools.product(*map(range, size[:-1]))]
     return tf.reshape(tf.stack(products), shape)
+
+
+def _shifted(x, taps):
+    """`x` shifted along its last axis by the place of each of so many taps: the channels of all,
+    `(batch, ..., positions, taps * channels)`."""
+    length = (tf.shape(x)[-2] if x.shape[-2] is None else x.shape[-2]) - taps + 1
+    return tf.concat([x[..., tap : tap + length, :] for tap in range(taps)], -1)

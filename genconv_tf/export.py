@@ -26,8 +26,8 @@ def export(model, folder, replace=False, precision="float32", **facts):
         **facts: for metadata and card, as of `GenerativeConvNet.save_to_preset`.
     """
     precision = resolve(precision)
-    if model.get_config()["precision"] != precision:  # else what it has sampled with is traced
-        model = model.twin(precision=precision)
+    if model.get_config()["precision"] != precision:
+        model = model.twin(precision=precision)  # A model's own graphs are not traced again.
     with files.whole_folder(folder, replace) as partial:
         _write(model, partial)
         extra = partial / EXTRA

@@ -159,7 +159,7 @@ class Level:
     @tf.function(autograph=False)
     def _move(self, t, x, seeds, steps):
         """One step of chains of unknown size, traced once for all graphs that take it: each would
-        hold the gradient whole, in rows and in squares."""
+        hold the gradient of the whole and that of a square."""
         return self.mover(seeds, steps)(t, x)
 
     def count(self, steps=None, fresh=False):

@@ -46,6 +46,6 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-def test_two_replicas_run_chains_of_their_own_and_share_the_weights_of_an_export():
+def test_two_replicas_run_chains_of_their_own_share_weights_and_export_what_they_sample():
     done = subprocess.run([sys.executable, "-c", PROGRAM], stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stderr
