@@ -122,7 +122,15 @@ class BlendedLevel:
             return self._mean(m(t, c.into(x)) for m, c in zip(movers, self.coordinates))
 
         begin, end = pyramid.first_step(steps, begun), pyramid.last_step(steps, until)
-        return run(move, x, end, mask, begin)
+        moved = run(move, x, end, mask, begin)
+        return pyramid.calibrated(self.calibrated, moved, x, mask, steps, until)
+
+    def calibrated(self, x):
+        """As of `Level`: the mean of what each model makes of `x`."""
+        if all(level.calibration is None for level in self.levels):
+            return x
+        pairs = zip(self.levels, self.coordinates)
+        return self._mean(level.calibrated(c.into(x)) for level, c in pairs)
 
     @property
     def _most(self):

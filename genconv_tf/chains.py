@@ -16,14 +16,16 @@ class Chains:
             must not grow towards the finer levels.
         windows: longest lengths of every level, `None` for any; a window of it represents a longer
             chain.
+        calibrations: a `Calibration` of every level, or none.
 
     Attributes:
         states: a variable of every level.
+        spectra: what the calibrations remember, a variable of each.
         starts: lengths of what the chains below grow into, of every level.
         windowed: whether the chains of a level are windows, which have edges, of longer ones.
     """
 
-    def __init__(self, shapes, windows=None):
+    def __init__(self, shapes, windows=None, calibrations=()):
         for coarse, fine in itertools.pairwise(shapes):
             if fine[0] > coarse[0]:
                 raise ValueError(
@@ -46,6 +48,8 @@ class Chains:
             tf.Variable(tf.zeros((count, *part, channels)), trainable=False, name=f"chains_{i}")
             for i, ((count, *_, channels), part) in enumerate(zip(shapes, parts))
         ]
+
+        self.spectra = [calibration.begin() for calibration in calibrations]
 
     def __len__(self):
         return len(self.states)

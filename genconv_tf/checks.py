@@ -21,6 +21,16 @@ def check_sample(model, num, size, steps):
     return sizes.check_size(model.least_size, size, model.only_size)
 
 
+def check_calibrated(sampler, learning):
+    """Raise a `ValueError` if chains cannot be calibrated as they are learned."""
+    if sampler.calibrated and sampler.adjusted:
+        raise ValueError("Expected a sampler that is adjusted, so exact, or calibrated. "
+                         "Received: both")  # fmt: skip
+    if sampler.calibrated and learning.hidden is not None:
+        raise ValueError("Expected a sampler that is not calibrated where a square is hidden. "
+                         f"Received: hidden={learning.hidden}")  # fmt: skip
+
+
 def check_until(until):
     """The number of steps after which chains are shown, as a tensor; `None` is the end."""
     if until is None:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import banks, checks, noise, pyramid, sizes
+from genconv_tf import banks, checks, noise, pyramid, sizes, synthesis
 from genconv_tf import learning as ml
 from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
@@ -14,8 +14,7 @@ from genconv_tf.energy import Reference, energy, log_density_gradient, reconstru
 from genconv_tf.layers import plain
 from genconv_tf.penalty import penalised
 from genconv_tf.precision import resolve
-from genconv_tf.rows import each_row
-from genconv_tf.synthesis import advance
+from genconv_tf.rows import each_row, first_of
 from genconv_tf.windows import lengths_of, random_window
 
 
@@ -71,6 +70,7 @@ class GenerativeConvNet(keras.Model):
         self.sampler = _made(pyramid.Sampler, sampler)
         self.learning = _made(ml.Learning, learning)
         self.preprocessing = _made(Preprocessing, preprocessing)
+        checks.check_calibrated(self.sampler, self.learning)
         self.rank, self.channels, self.size, self.seed = rank, channels, size, seed
         self._config = {
             "layers": layers, "rank": rank, "channels": channels, "levels": levels,
@@ -87,11 +87,10 @@ class GenerativeConvNet(keras.Model):
         network["dtype"] = "mixed_bfloat16" if resolved == "bfloat16" else "float32"
         bounds = self.preprocessing.bounds()
         self.levels = pyramid.make_levels(
-            levels, factor, network, seed, self.reference, self.sampler, bounds
+            levels, factor, network, seed, self.reference, self.sampler, bounds, size, channels
         )
         self.networks = [level.network for level in self.levels]
-        for level in self.levels:
-            level.network.build((None, *level.size(size), channels))
+        self.calibrations = [lv.calibration for lv in self.levels if lv.calibration is not None]
         self.built = True
         self.chains = None
 
@@ -152,6 +151,7 @@ class GenerativeConvNet(keras.Model):
         self.chains = Chains(
             [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],
             [self.window(level) for level in self.levels],
+            self.calibrations,
         )
 
     def fit(self, x=None, *args, **kwargs):
@@ -164,7 +164,21 @@ class GenerativeConvNet(keras.Model):
             self.build_chains(None if None in tuple(size) else tuple(size))
         self.optimizer.build(self.trainable_variables)
         kwargs.setdefault("shuffle", False)  # A dataset has an order of its own.
-        return super().fit(x, *args, **kwargs)
+        history = super().fit(x, *args, **kwargs)
+        if self.calibrations:
+            self.calibrate(x)
+        return history
+
+    def calibrate(self, x, num=8, seed=0):
+        """Learn the calibrations of a calibrated sampler anew, of the weights as they are now.
+
+        `fit` ends with this; after a change of weights or sampler it is to be called.
+
+        Args:
+            x: array `(batch, *spatial, channels)`, or a dataset of such, whose first is taken.
+            num, seed: of the fresh samples, of the training size, that it learns from.
+        """
+        synthesis.calibrate(self.levels, first_of(x), noise.row_seeds(seed, num), self.size)
 
     def train_step(self, data):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
@@ -201,10 +215,11 @@ class GenerativeConvNet(keras.Model):
         """
         iteration = tf.cast(self.optimizer.iterations, tf.int32)
         seeds = self._update_seeds(self.chains.states[0].shape[0])
-        chains = advance(self.levels, self.chains, self.learning, observed, seeds, iteration)
+        how = self.learning, observed, seeds, iteration
+        chains, shown = synthesis.advance(self.levels, self.chains, *how)
         for state, chain in zip(self.chains.states, chains):
             state.assign(chain)
-        return chains
+        return shown
 
     def level_gradient(self, i, data, chains):
         """Energy gap of level i, and what its weights descend: -log-likelihood and penalty."""

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from genconv_tf import noise
 from genconv_tf.blocks import sweep
+from genconv_tf.calibration import Calibration
 from genconv_tf.energy import Reference, energy
 from genconv_tf.langevin import mover, run
 from genconv_tf.metropolis import adjusted_langevin
@@ -38,6 +39,8 @@ class Sampler:
         bounded: whether chains are kept where media can be, such as pixels in [0, 255].
         adjusted: whether every step is followed by the accept-reject step of Metropolis-Hastings:
             exact whatever the step size, and slow where few steps are taken.
+        calibrated: whether the chains of a level are given the power spectrum and the values of the
+            data after their steps, by functions learned beside f (`genconv_tf.calibration`).
     """
 
     start: str = "noise"
@@ -50,13 +53,14 @@ class Sampler:
     fresh_steps: int | tuple | None = None
     bounded: bool = False
     adjusted: bool = False
+    calibrated: bool = False
 
     def __post_init__(self):
         if self.start not in STARTS:
             raise ValueError(f"Expected a start of {STARTS}. Received: {self.start!r}")
         for field in dataclasses.fields(self):
             value, least = getattr(self, field.name), int(field.name.endswith("steps"))
-            if field.name in ("start", "bounded", "adjusted") or value is None:
+            if field.type in (str, bool) or value is None:
                 continue
             if isinstance(value, list):
                 value = tuple(value)
@@ -84,6 +88,7 @@ class Level:
         factor: how many samples of the finest level one of this level stands for, per axis.
         sampler: a `Sampler` with one value for each setting.
         bounds: (least, largest) values of the signal per channel, for a bounded sampler.
+        calibration: a `Calibration`, of a calibrated sampler.
     """
 
     network: ScoringNetwork
@@ -91,6 +96,7 @@ class Level:
     factor: tuple
     sampler: Sampler
     bounds: tuple | None = None
+    calibration: Calibration | None = None
 
     def size(self, size):
         """Lengths at this level of a signal of `size` at the finest."""
@@ -136,11 +142,18 @@ class Level:
     def langevin(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0, until=None):
         """Run the chains `x`; `steps` of `None` or 0 are the level's own, of a `fresh` sample or of
         a chain that goes on. `begun`: which share of them, the first, is left out. `until`: how
-        many are taken before the chains stop, `None` for all."""
-        return self.advance(x, seeds, steps, mask, fresh, begun, until)[0]
+        many are taken before the chains stop, `None` for all. Those that have taken all are
+        calibrated."""
+        moved = self.advance(x, seeds, steps, mask, fresh, begun, until)[0]
+        return calibrated(self.calibrated, moved, x, mask, self.count(steps, fresh), until)
+
+    def calibrated(self, x):
+        """`x` with the spectrum and the values of the data; of a plain sampler as it is."""
+        return x if self.calibration is None else self.calibration(x)
 
     def advance(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0, until=None):
-        """As `langevin`: the chains, and which share of their steps each took, `(batch,)`."""
+        """As `langevin`, not calibrated: the chains, and which share of their steps each took,
+        `(batch,)`."""
         steps = self.count(steps, fresh)
         begin, end = first_step(steps, begun), last_step(steps, until)
         if self.sampler.adjusted:
@@ -182,6 +195,16 @@ class Level:
         return self.bounds if self.sampler.bounded else None
 
 
+def calibrated(calibrate, moved, start, mask, steps, until):
+    """Chains `moved` from their `start` and calibrated, if they have taken all of their `steps`."""
+
+    def finished():
+        x = calibrate(moved)
+        return tf.ensure_shape(x if mask is None else start + mask * (x - start), moved.shape)
+
+    return finished() if until is None else tf.cond(until >= steps, finished, lambda: moved)
+
+
 def first_step(steps, begun):
     """Number of the first step of a chain that leaves out the share `begun` of its `steps`; it
     takes one at least."""
@@ -197,8 +220,8 @@ def last_step(steps, until):
     return steps if until is None else tf.clip_by_value(until, 0, steps)
 
 
-def make_levels(count, factor, network, seed, reference, sampler, bounds):
-    """The levels of a pyramid, coarse to fine: a tuple of `Level`.
+def make_levels(count, factor, network, seed, reference, sampler, bounds, size, channels):
+    """The levels of a pyramid, coarse to fine, with their weights: a tuple of `Level`.
 
     Args:
         count: number of levels.
@@ -208,6 +231,8 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds):
         seed: of the weights of the coarsest; each level has one of its own.
         reference, bounds: as for a `Level`.
         sampler: a `Sampler`, whose lists have one value for each level.
+        size: lengths of the signal in training, at the finest level.
+        channels: of the signal.
     """
     settings = dataclasses.asdict(sampler)
     layers = layers_of(network["layers"], count)
@@ -217,16 +242,18 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds):
         own = {"layers": layers[i], "weight_scale": scales[i], "seed": seed + 1000 * i}
         return ScoringNetwork(**{**network, **own}, name=f"level_{i}")
 
-    return tuple(
-        Level(
-            scoring_network(i),
-            reference,
-            tuple(f ** (count - 1 - i) for f in factor),
-            Sampler(**one_level(settings, i, count)),
-            bounds,
-        )
-        for i in range(count)
-    )
+    made = []
+    for i in range(count):
+        own = Sampler(**one_level(settings, i, count))
+        shrunk = tuple(f ** (count - 1 - i) for f in factor)
+        level = Level(scoring_network(i), reference, shrunk, own, bounds)
+        level.network.build((None, *level.size(size), channels))
+        if own.calibrated:
+            torus, name = level.network.torus, f"calibration_{i}"
+            calibration = Calibration(channels, level.size(size), torus, name=name)
+            level = dataclasses.replace(level, calibration=calibration)
+        made.append(level)
+    return tuple(made)
 
 
 def generate(levels, seeds, size, channels, steps=None, known=None, mask=None, first=0, begun=0.0,

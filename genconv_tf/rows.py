@@ -1,4 +1,5 @@
-"""Rows of a batch one after the other, so that none depends on the batch that it travels in."""
+"""Rows of a batch one after the other, so that none depends on the batch that it travels in; and
+which batch comes first."""
 
 import tensorflow as tf
 
@@ -22,3 +23,10 @@ def each_row(function, *batched):
     output = traced.get_concrete_function(specs).structured_outputs
     spec = tf.TensorSpec(output.shape, output.dtype)
     return tf.map_fn(traced, list(batched), fn_output_signature=spec, parallel_iterations=1)
+
+
+def first_of(x):
+    """The first batch of what `fit` takes, an array or a dataset of `(batch, ...)`: a tensor."""
+    if isinstance(x, tf.data.Dataset):
+        x = next(iter(x.take(1)))
+    return tf.convert_to_tensor(x[0] if isinstance(x, tuple) else x, tf.float32)

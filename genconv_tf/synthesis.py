@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from genconv_tf import noise, pyramid
 from genconv_tf.chains import constant, from_data, rejuvenate, restarts
+from genconv_tf.rows import each_row
 from genconv_tf.windows import random_window
 
 
@@ -19,13 +20,17 @@ def advance(levels, chains, learning, observed, seeds, iteration):
         iteration: int32 scalar, the number of updates so far.
 
     Returns:
-        list of `(chains, *spatial, channels)`.
+        The chains of every level, lists of `(chains, *spatial, channels)`: as they go on, and what
+        f learns from. Where chains are calibrated that is as they were before and as they are now,
+        half and half: what only calibrated chains showed f would not be kept from drifting as far
+        as the calibration can hide it.
     """
     states = chains.states
     if learning.hidden is not None:
-        return recovered(levels, observed[-1], states[-1].shape[:-1], seeds, learning.hidden)
+        made = recovered(levels, observed[-1], states[-1].shape[:-1], seeds, learning.hidden)
+        return made, made
     restart = restarts(seeds, iteration, learning.rejuvenation)
-    moved = []
+    moved, shown = [], []
     for i, (level, state) in enumerate(zip(levels, states)):
         count, size = state.shape[0], state.shape[1:-1]
         row = noise.fold(seeds[:count], i)
@@ -36,8 +41,41 @@ def advance(levels, chains, learning, observed, seeds, iteration):
         else:
             data = observed[i] if learning.start == "data" else constant(observed[i])
             fresh = from_data(data, count, size)
-        moved.append(level.langevin(rejuvenate(state, fresh, restart[:count]), row))
-    return moved
+        x = level.advance(rejuvenate(state, fresh, restart[:count]), row)[0]
+        shown.append(x)
+        if level.calibration is not None:
+            x = level.calibration.learn(x, observed[i], chains.spectra[i], iteration)
+            shown[-1] = tf.concat([shown[-1], x], 0)
+        moved.append(x)
+    return moved, shown
+
+
+def calibrate(levels, data, seeds, size):
+    """Learn the calibrations of all levels anew, from fresh samples alone.
+
+    The calibrations of a training are those of the weights of its updates; this is for the weights
+    that it ends with, their average.
+
+    Args:
+        levels: of the pyramid.
+        data: `(batch, *spatial, channels)` at the finest level.
+        seeds: `(samples, 2)` int32.
+        size: lengths of the samples at the finest level.
+    """
+    x = None
+    # Of unknown lengths, so that the step is the one that all samples take.
+    signature = [tf.TensorSpec([*[None] * (data.shape.rank - 1), data.shape[-1]], tf.float32),
+                 tf.TensorSpec([None, 2], tf.int32)]  # fmt: skip
+    for i, (level, observed) in enumerate(zip(levels, pyramid.levels_of(data, levels))):
+
+        @tf.function(input_signature=signature, autograph=False)
+        def run(x, seeds, level=level):
+            return each_row(lambda x, seeds: level.advance(x, seeds, fresh=True)[0], x, seeds)
+
+        row = noise.fold(seeds, i)
+        x = level.start(row, level.size(size), data.shape[-1], x)
+        x = tf.ensure_shape(run(x, row), x.shape)
+        x = level.calibration.learn(x, observed, level.calibration.begin(), 0)
 
 
 def recovered(levels, data, shape, seeds, length):

@@ -17,7 +17,7 @@ def learn(strategy):
         learning = {"rejuvenation": 0.5, "optimizer": {"name": "sgd", "learning_rate": 1e-3},
                     "overshoot_penalty": 1.0}
         model = GenerativeConvNet(layers, size=32, levels=2, learning=learning,
-                                  sampler={"steps": 3, "start_std": 20.0})
+                                  sampler={"steps": 3, "start_std": 20.0, "calibrated": True})
         model.compile()
         model.build_chains((32, 32))
         model.optimizer.build(model.trainable_variables)

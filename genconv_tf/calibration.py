@@ -1,0 +1,201 @@
+"""Samples that have the values and the spectrum of the data, whatever f has not learned of them.
+
+A short run of chains, of an f that is still being learned, leaves simple statistics a few percent
+off that no filter of f insists on: there is a haze of the highest frequencies, too little of finer
+detail, and too much of the mean. So the chains of a level are put, at the end of their steps, where
+two of their statistics are those of the data: a rising curve corrects the values of each channel
+and then a short linear filter the power spectrum. (The other way round the curve, steeper here than
+there, brings back a haze.) Both are functions that are learned beside f, not
+made anew for each sample, so that they mean the same for a sample of any size or for a part of one.
+It is a step towards the images with the observed statistics, the Julesz ensemble, for those of its
+statistics for which such a step has a closed form: D. Heeger and J. Bergen, "Pyramid-based texture
+analysis/synthesis" (SIGGRAPH 1995); J. Portilla and E. Simoncelli, "A parametric texture model
+based on joint statistics of complex wavelet coefficients" (IJCV 2000). What f learns from are the
+calibrated chains: it is left with what these statistics do not say.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from genconv_tf.parts import by_rows, shape_of
+
+KNOTS = 33  # of the curve of a channel
+TAIL = 1e-3  # the quantile of the first of them, and as much less than 1 that of the last
+# The quantiles of all, denser at both ends, where values are far apart; and the share of each.
+QUANTILES = TAIL + (1 - 2 * TAIL) * np.sin(np.linspace(0, np.pi / 2, KNOTS, dtype=np.float32)) ** 2
+SHARES = np.gradient(QUANTILES) / np.gradient(QUANTILES).sum()
+REACH = 8  # samples: the longest that a filter reaches
+WINDOW = 3 * REACH  # samples: of the parts of signals that the spectrum is measured on
+
+# Corrections are for small faults. The learning of f, which sees calibrated chains, would not hear
+# of larger ones if they were hidden from it: amplitudes are changed by no more than this factor,
+# values by no more than this share of the data's standard deviation.
+MOST_GAIN = 2.0
+MOST_SHIFT = 0.25
+FLOOR = 1e-6  # of the mean power: beneath it a frequency is as good as empty
+
+MEMORY = 0.98  # of the running means over updates
+
+
+class Calibration(keras.layers.Layer):
+    """The filter and the curves of one level.
+
+    Args:
+        channels: of the signal.
+        lengths: of the signal in training; a short axis has a filter that reaches less far.
+        torus: whether the signal goes on at the opposite side, for each axis; else its edge is
+            repeated.
+
+    Call arguments:
+        x: `(batch, *spatial, channels)` float32.
+
+    Returns:
+        `x` calibrated, of its shape.
+    """
+
+    def __init__(self, channels, lengths, torus, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.torus, self.rank = torus, len(lengths)
+        self.window = [min(WINDOW, n) for n in lengths]
+        self.reach = [min(REACH, n // 3) for n in self.window]
+
+        def weight(name, value):
+            init = keras.initializers.Constant(value)
+            return self.add_weight(value.shape, init, trainable=False, aggregation="mean",
+                                   name=name)  # fmt: skip
+
+        same = np.zeros((*(2 * r + 1 for r in self.reach), channels), np.float32)
+        same[tuple(self.reach)] = 1.0
+        flat = np.zeros((channels, KNOTS), np.float32)
+        self.taps = weight("taps", same)
+        self.sampled, self.observed = weight("sampled", flat), weight("observed", flat)
+        self.built = True
+
+    def call(self, x):
+        """Large signals are done some rows at a time."""
+        shape = shape_of(x)
+        return by_rows(lambda begin, end: self.filtered(x, begin, end, self.curved), shape)
+
+    def filtered(self, x, begin=0, end=None, before=tf.identity):
+        """Rows of `x` after the filter, from `begin` to `end` along the first axis, each of which
+        was made by the function `before`."""
+        size = shape_of(x)
+        for axis, (reach, torus) in enumerate(zip(self.reach, self.torus), start=1):
+            first, last = (begin, size[1] if end is None else end) if axis == 1 else (0, size[axis])
+            index, n = tf.range(first - reach, last + reach), size[axis]
+            index = tf.math.floormod(index, n) if torus else tf.clip_by_value(index, 0, n - 1)
+            x = tf.gather(x, index, axis=axis)
+            x = before(x) if axis == 1 else x
+        return tf.nn.convolution(x, tf.linalg.diag(self.taps.value), padding="VALID")
+
+    def curved(self, x):
+        """`x` after the curves: a value that is a quantile of the chains becomes that of the
+        data."""
+        have, want = self.sampled.value, self.observed.value
+        mean = tf.reduce_sum(SHARES * want, 1, keepdims=True)
+        variance = tf.reduce_sum(SHARES * tf.square(want - mean), 1, keepdims=True)
+        most = MOST_SHIFT * tf.sqrt(variance)
+        shift = tf.clip_by_value(want - have, -most, most)
+        parts = (tf.unstack(each) for each in (have, shift))
+        values = map(_interpolated, tf.unstack(x, axis=-1), *parts)
+        return x + tf.stack(list(values), axis=-1)
+
+    def begin(self):
+        """What `learn` remembers between two updates of a training: a variable for the power
+        spectra of the chains and of the data, `(2, *window, channels)`."""
+        shape = (2, *self.window, self.sampled.shape[0])
+        mean = tf.VariableAggregation.MEAN
+        return tf.Variable(tf.zeros(shape), trainable=False, aggregation=mean, name="spectra")
+
+    def learn(self, chains, data, spectra, iteration):
+        """Bring the running means of the statistics up to date; the `chains`, calibrated.
+
+        Args:
+            chains, data: `(batch, *spatial, channels)`, of any number and size.
+            spectra: variable that `begin` made.
+            iteration: int32 scalar, the number of updates so far: at 0 what was before is
+                forgotten.
+        """
+        t = tf.cast(iteration, tf.float32)
+        # The mean of all updates at first, of the last fifty or so later on.
+        keep = tf.minimum(MEMORY, t / (10.0 + t))
+        for knots, signal in ((self.sampled, chains), (self.observed, data)):
+            knots.assign(keep * knots + (1.0 - keep) * quantiles(signal))
+        x = self.curved(chains)
+        power = tf.stack([spectrum(x, self.window), spectrum(data, self.window)])
+        spectra.assign(keep * spectra + (1.0 - keep) * power)
+        self.taps.assign(self._taps(*tf.unstack(spectra.value())))
+        return tf.ensure_shape(self.filtered(x), chains.shape)
+
+    def _taps(self, have, want):
+        """The filter between two power spectra `(*window, channels)`: that of zero phase, tapered
+        to what it reaches."""
+        floor = FLOOR * tf.reduce_mean(want, range(self.rank), keepdims=True)
+        gain = tf.clip_by_value(tf.sqrt((want + floor) / (have + floor)), 1 / MOST_GAIN, MOST_GAIN)
+        taps = tf.math.real(_per_channel(FOURIER[self.rank][1], tf.cast(gain, tf.complex64)))
+        for axis, (n, reach) in enumerate(zip(self.window, self.reach)):
+            lag = np.arange(-reach, reach + 1)
+            taper = np.float32(0.5 + 0.5 * np.cos(np.pi * lag / (reach + 1)))
+            shape = [-1 if a == axis else 1 for a in range(self.rank + 1)]
+            taps = tf.gather(taps, lag % n, axis=axis) * taper.reshape(shape)
+        return taps
+
+
+FOURIER = {
+    1: (tf.signal.fft, tf.signal.ifft),
+    2: (tf.signal.fft2d, tf.signal.ifft2d),
+    3: (tf.signal.fft3d, tf.signal.ifft3d),
+}
+
+
+def spectrum(x, window):
+    """Power spectrum: Hann windows that overlap by half (P. Welch, 1967), mean over all.
+
+    Args:
+        x: `(batch, *spatial, channels)`; an axis shorter than its window is filled with zeros.
+        window: lengths of the windows.
+
+    Returns:
+        `(*window, channels)`, power per frequency, frequency 0 first; the mean does not count.
+    """
+    rank = len(window)
+    x = x - tf.reduce_mean(x, range(rank + 1), keepdims=True)
+    x = tf.transpose(x, [0, rank + 1, *range(1, rank + 1)])
+    for n in window:
+        # Each axis becomes one of the windows among the leading ones, and one within them, last.
+        length = min(n, x.shape[2])
+        parts = tf.signal.frame(x, length, max(length // 2, 1), axis=2)
+        hann = np.hanning(length + 2)[1:-1, *[None] * (rank - 1)]
+        parts *= np.float32(hann / np.linalg.norm(hann))
+        parts = tf.reshape(tf.transpose(parts, [0, 2, 1, *range(3, parts.shape.rank)]),
+                           [-1, x.shape[1], *parts.shape[3:]])  # fmt: skip
+        parts = tf.transpose(parts, [0, 1, *range(3, rank + 2), 2])
+        x = tf.pad(parts, [(0, 0)] * (rank + 1) + [(0, n - length)])
+    waves = FOURIER[rank][0](tf.cast(x, tf.complex64))
+    power = tf.reduce_mean(tf.square(tf.abs(waves)), 0)
+    return tf.transpose(power, [*range(1, rank + 1), 0])
+
+
+def quantiles(x):
+    """The `QUANTILES` of the values of each channel of `x`: `(channels, KNOTS)`."""
+    values = tf.sort(tf.transpose(tf.reshape(x, [-1, x.shape[-1]])))
+    last = tf.cast(tf.shape(values)[1] - 1, tf.float32)
+    return tf.gather(values, tf.cast(tf.round(QUANTILES * last), tf.int32), axis=1)
+
+
+def _interpolated(x, at, values):
+    """The function of `x` that is `values` at the rising numbers `at`, straight between them and
+    constant beyond."""
+    flat = tf.clip_by_value(tf.reshape(x, [-1]), at[0], at[-1])
+    left = tf.clip_by_value(tf.searchsorted(at, flat) - 1, 0, KNOTS - 2)
+    low, high, first, last = (tf.gather(v, i) for v in (at, values) for i in (left, left + 1))
+    part = tf.math.divide_no_nan(flat - low, high - low)
+    return tf.reshape(first + part * (last - first), tf.shape(x))
+
+
+def _per_channel(transform, x):
+    """A Fourier transform of `(*spatial, channels)`, of each channel."""
+    rank = x.shape.rank - 1
+    moved = transform(tf.transpose(x, [rank, *range(rank)]))
+    return tf.transpose(moved, [*range(1, rank + 1), 0])
