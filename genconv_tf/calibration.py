@@ -1,17 +1,18 @@
 """Samples that have the values and the spectrum of the data, whatever f has not learned of them.
 
-A short run of chains, of an f that is still being learned, leaves simple statistics a few percent
-off that no filter of f insists on: there is a haze of the highest frequencies, too little of finer
-detail, and too much of the mean. So the chains of a level are put, at the end of their steps, where
-two of their statistics are those of the data: a rising curve corrects the values of each channel
-and then a short linear filter the power spectrum. (The other way round the curve, steeper here than
-there, brings back a haze.) Both are functions that are learned beside f, not
-made anew for each sample, so that they mean the same for a sample of any size or for a part of one.
-It is a step towards the images with the observed statistics, the Julesz ensemble, for those of its
-statistics for which such a step has a closed form: D. Heeger and J. Bergen, "Pyramid-based texture
-analysis/synthesis" (SIGGRAPH 1995); J. Portilla and E. Simoncelli, "A parametric texture model
-based on joint statistics of complex wavelet coefficients" (IJCV 2000). What f learns from are the
-calibrated chains: it is left with what these statistics do not say.
+A short run of chains, of an f that is still being learned, leaves simple statistics some percent
+off: there is a haze of the highest frequencies, too little of finer detail, a contrast that is a
+little too weak. So the chains of a level are put, at the end of their steps, where two of their
+statistics are those of the data: a rising curve corrects the values of each channel, then a short
+linear filter the power spectrum. (The other way round the curve, steeper here than there, brings
+back a haze.) Both are functions that are learned beside f, not made anew for each sample, so that
+they mean the same for a sample of any size or for a part of one.
+
+It is a step towards the images with the observed statistics, the Julesz ensemble, for statistics
+where such a step has a closed form: D. Heeger and J. Bergen, "Pyramid-based texture analysis and
+synthesis" (SIGGRAPH 1995); J. Portilla and E. Simoncelli, "A parametric texture model based on
+joint statistics of complex wavelet coefficients" (IJCV 2000). The density p is that of f as before;
+f learns from its chains as they are and as they are calibrated, half and half (`synthesis`).
 """
 
 import keras
@@ -28,9 +29,9 @@ SHARES = np.gradient(QUANTILES) / np.gradient(QUANTILES).sum()
 REACH = 8  # samples: the longest that a filter reaches
 WINDOW = 3 * REACH  # samples: of the parts of signals that the spectrum is measured on
 
-# Corrections are for small faults. The learning of f, which sees calibrated chains, would not hear
-# of larger ones if they were hidden from it: amplitudes are changed by no more than this factor,
-# values by no more than this share of the data's standard deviation.
+# Corrections are for small faults; larger ones are for f to learn, and must not be hidden from it.
+# Amplitudes are changed by no more than this factor, values by no more than this share of the
+# standard deviation of the data's.
 MOST_GAIN = 2.0
 MOST_SHIFT = 0.25
 FLOOR = 1e-6  # of the mean power: beneath it a frequency is as good as empty
