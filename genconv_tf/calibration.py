@@ -12,7 +12,7 @@ It is a step towards the images with the observed statistics, the Julesz ensembl
 where such a step has a closed form: D. Heeger and J. Bergen, "Pyramid-based texture analysis and
 synthesis" (SIGGRAPH 1995); J. Portilla and E. Simoncelli, "A parametric texture model based on
 joint statistics of complex wavelet coefficients" (IJCV 2000). The density p is that of f as before;
-f learns from its chains as they are and as they are calibrated, half and half (`synthesis`).
+f learns from its chains as they are and as they are calibrated, in turn (`synthesis`).
 """
 
 import keras

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf import GenerativeConvNet, blending, calibration, noise, parts, pyramid
+from genconv_tf import GenerativeConvNet, blending, calibration, noise, parts, pyramid, synthesis
 from genconv_tf.calibration import KNOTS, MOST_SHIFT, Calibration
 from genconv_tf.export import ExportedModel
 
@@ -202,6 +202,21 @@ def test_an_export_samples_what_the_model_samples(model, tmp_path):
     model.export(tmp_path / "1")
     exported = ExportedModel(tmp_path / "1")
     np.testing.assert_array_equal(exported.sample(2, size=(40, 32)), model.sample(2, (40, 32)))
+
+
+def test_f_learns_from_chains_before_and_after_calibration_in_turn(model):
+    model.build_chains((40, 40))
+    observed = pyramid.levels_of(tf.constant(20 * draw((1, 40, 40, 3))), model.levels)
+    for iteration in range(3):
+        weights = [own.get_weights() for own in model.calibrations]
+        how = model.learning, observed, noise.row_seeds(iteration, 1), tf.constant(iteration)
+        chains, shown = synthesis.advance(model.levels, model.chains, *how)
+        for i, level in enumerate(model.levels):
+            after = level.calibration(shown[i]) if iteration % 2 == 0 else shown[i]
+            np.testing.assert_allclose(after, chains[i], atol=1e-3)
+            assert np.abs(shown[i] - chains[i]).max() > 1 or iteration % 2
+        for own, before in zip(model.calibrations, weights):
+            own.set_weights(before)
 
 
 def test_fit_ends_with_the_calibrations_of_its_weights():
