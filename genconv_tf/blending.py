@@ -123,12 +123,12 @@ class BlendedLevel:
 
         begin, end = pyramid.first_step(steps, begun), pyramid.last_step(steps, until)
         moved = run(move, x, end, mask, begin)
+        if all(level.calibration is None for level in self.levels):
+            return moved
         return pyramid.calibrated(self.calibrated, moved, x, mask, steps, until)
 
     def calibrated(self, x):
         """As of `Level`: the mean of what each model makes of `x`."""
-        if all(level.calibration is None for level in self.levels):
-            return x
         pairs = zip(self.levels, self.coordinates)
         return self._mean(level.calibrated(c.into(x)) for level, c in pairs)
 

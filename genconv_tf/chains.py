@@ -48,7 +48,6 @@ class Chains:
             tf.Variable(tf.zeros((count, *part, channels)), trainable=False, name=f"chains_{i}")
             for i, ((count, *_, channels), part) in enumerate(zip(shapes, parts))
         ]
-
         self.spectra = [calibration.begin() for calibration in calibrations]
 
     def __len__(self):

@@ -165,20 +165,22 @@ class GenerativeConvNet(keras.Model):
         self.optimizer.build(self.trainable_variables)
         kwargs.setdefault("shuffle", False)  # A dataset has an order of its own.
         history = super().fit(x, *args, **kwargs)
-        if self.calibrations:
-            self.calibrate(x)
+        first = first_of(x) if self.calibrations else None
+        if first is not None:
+            self.calibrate(first)
         return history
 
     def calibrate(self, x, num=8, seed=0):
         """Learn the calibrations of a calibrated sampler anew, of the weights as they are now.
 
-        `fit` ends with this; after a change of weights or sampler it is to be called.
+        `fit` ends with this, but of a generator; after a change of weights or sampler, call it.
 
         Args:
-            x: array `(batch, *spatial, channels)`, or a dataset of such, whose first is taken.
+            x: data `(batch, *spatial, channels)`.
             num, seed: of the fresh samples, of the training size, that it learns from.
         """
-        synthesis.calibrate(self.levels, first_of(x), noise.row_seeds(seed, num), self.size)
+        x = tf.convert_to_tensor(x, tf.float32)
+        synthesis.calibrate(self.levels, x, noise.row_seeds(seed, num), self.size)
 
     def train_step(self, data):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""

@@ -145,7 +145,9 @@ class Level:
         many are taken before the chains stop, `None` for all. Those that have taken all are
         calibrated."""
         moved = self.advance(x, seeds, steps, mask, fresh, begun, until)[0]
-        return calibrated(self.calibrated, moved, x, mask, self.count(steps, fresh), until)
+        if self.calibration is None:
+            return moved
+        return calibrated(self.calibration, moved, x, mask, self.count(steps, fresh), until)
 
     def calibrated(self, x):
         """`x` with the spectrum and the values of the data; of a plain sampler as it is."""

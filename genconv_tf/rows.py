@@ -1,6 +1,7 @@
 """Rows of a batch one after the other, so that none depends on the batch that it travels in; and
 which batch comes first."""
 
+import keras
 import tensorflow as tf
 
 
@@ -25,8 +26,18 @@ def each_row(function, *batched):
     return tf.map_fn(traced, list(batched), fn_output_signature=spec, parallel_iterations=1)
 
 
-def first_of(x):
-    """The first batch of what `fit` takes, an array or a dataset of `(batch, ...)`: a tensor."""
+def first_of(x, most=32):
+    """The first batch of what `fit` takes, of at most so many rows: a tensor, or `None` of a
+    generator, whose first batch is gone.
+
+    Args:
+        x: array, `tf.data.Dataset` or `keras.utils.PyDataset` of `(batch, ...)`.
+        most: rows.
+    """
     if isinstance(x, tf.data.Dataset):
         x = next(iter(x.take(1)))
-    return tf.convert_to_tensor(x[0] if isinstance(x, tuple) else x, tf.float32)
+    elif isinstance(x, keras.utils.PyDataset):
+        x = x[0]
+    elif not hasattr(x, "shape"):
+        return None
+    return tf.convert_to_tensor(x[0] if isinstance(x, tuple) else x, tf.float32)[:most]

@@ -61,19 +61,19 @@ def calibrate(levels, data, seeds, size):
         seeds: `(samples, 2)` int32.
         size: lengths of the samples at the finest level.
     """
-    x = None
     # Of unknown lengths, so that the step is the one that all samples take.
-    signature = [tf.TensorSpec([*[None] * (data.shape.rank - 1), data.shape[-1]], tf.float32),
-                 tf.TensorSpec([None, 2], tf.int32)]  # fmt: skip
+    specs = (tf.TensorSpec([*[None] * (data.shape.rank - 1), data.shape[-1]], tf.float32),
+             tf.TensorSpec([None, 2], tf.int32))  # fmt: skip
+    x = None
     for i, (level, observed) in enumerate(zip(levels, pyramid.levels_of(data, levels))):
 
-        @tf.function(input_signature=signature, autograph=False)
         def run(x, seeds, level=level):
             return each_row(lambda x, seeds: level.advance(x, seeds, fresh=True)[0], x, seeds)
 
+        traced = tf.function(run, autograph=False).get_concrete_function(*specs)
         row = noise.fold(seeds, i)
         x = level.start(row, level.size(size), data.shape[-1], x)
-        x = tf.ensure_shape(run(x, row), x.shape)
+        x = tf.ensure_shape(traced(x, row), x.shape)
         x = level.calibration.learn(x, observed, level.calibration.begin(), 0)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from statistics import NormalDist
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -234,6 +235,31 @@ def test_fit_ends_with_the_calibrations_of_its_weights():
     spread = np.std(samples)
     model.calibrations[-1].sampled.assign(model.calibrations[-1].observed)
     assert spread > np.std([model.preprocessing.encode(model.sample(8, seed=s)) for s in range(2)])
+
+
+def test_fit_takes_what_keras_takes():
+    data = 20 * draw((2, 40, 40, 3))
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return (data,)
+
+    def endless():
+        while True:
+            yield (data,)
+
+    ends = []
+    for x in (data, tf.data.Dataset.from_tensors(data), Batches(), endless()):
+        model = made_model(levels=1, sampler={"steps": 3, "start_std": 20.0, "calibrated": True})
+        model.build_chains((40, 40))
+        model.fit(x, steps_per_epoch=1, verbose=0)
+        ends.append(model.calibrations[0].sampled.numpy())
+    for end in ends[1:3]:
+        np.testing.assert_array_equal(end, ends[0])
+    assert np.abs(ends[3] - ends[0]).max() > 0.1  # those of the training: one chain, not eight
 
 
 @pytest.mark.parametrize("changes, expected", [
