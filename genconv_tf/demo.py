@@ -58,7 +58,7 @@ def _effort():
     if resolve("auto") == "bfloat16":
         return 192, ["--updates", 220]
     small = ["--set", "learning.chain_size=128", "--set", "learning.window=96"]
-    return 128, ["--updates", 140, *small]
+    return 128, ["--updates", 240, *small]
 
 
 def _genconv(*words):
