@@ -125,7 +125,7 @@ class BlendedLevel:
         moved = run(move, x, end, mask, begin)
         if all(level.calibration is None for level in self.levels):
             return moved
-        return pyramid.calibrated(self.calibrated, moved, x, mask, steps, until)
+        return pyramid.finished(self.calibrated, moved, x, mask, steps, until)
 
     def calibrated(self, x):
         """As of `Level`: the mean of what each model makes of `x`."""

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf.parts import by_rows, shape_of
+from genconv_tf.parts import by_rows, shape_of, within
 
 KNOTS = 33  # of the curve of a channel
 TAIL = 1e-3  # the quantile of the first of them, and as much less than 1 that of the last
@@ -84,8 +84,7 @@ class Calibration(keras.layers.Layer):
         size = shape_of(x)
         for axis, (reach, torus) in enumerate(zip(self.reach, self.torus), start=1):
             first, last = (begin, size[1] if end is None else end) if axis == 1 else (0, size[axis])
-            index, n = tf.range(first - reach, last + reach), size[axis]
-            index = tf.math.floormod(index, n) if torus else tf.clip_by_value(index, 0, n - 1)
+            index = within(tf.range(first - reach, last + reach), size[axis], torus)
             x = tf.gather(x, index, axis=axis)
             x = before(x) if axis == 1 else x
         return tf.nn.convolution(x, tf.linalg.diag(self.taps.value), padding="VALID")

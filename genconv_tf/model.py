@@ -165,22 +165,22 @@ class GenerativeConvNet(keras.Model):
         self.optimizer.build(self.trainable_variables)
         kwargs.setdefault("shuffle", False)  # A dataset has an order of its own.
         history = super().fit(x, *args, **kwargs)
-        first = first_of(x) if self.calibrations else None
-        if first is not None:
-            self.calibrate(first)
+        if self.calibrations:
+            self.calibrate(x)
         return history
 
     def calibrate(self, x, num=8, seed=0):
         """Learn the calibrations of a calibrated sampler anew, of the weights as they are now.
 
-        `fit` ends with this, but of a generator; after a change of weights or sampler, call it.
+        `fit` ends with this; after a change of weights or sampler, call it.
 
         Args:
-            x: data `(batch, *spatial, channels)`.
+            x: data as of `fit`; of a generator, whose first is gone, nothing is learned.
             num, seed: of the fresh samples, of the training size, that it learns from.
         """
-        x = tf.convert_to_tensor(x, tf.float32)
-        synthesis.calibrate(self.levels, x, noise.row_seeds(seed, num), self.size)
+        data = first_of(x)
+        if data is not None:
+            synthesis.calibrate(self.levels, data, noise.row_seeds(seed, num), self.size)
 
     def train_step(self, data):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
@@ -215,9 +215,8 @@ class GenerativeConvNet(keras.Model):
         Returns:
             The chains of every level, `(chains, *spatial, channels)`.
         """
-        iteration = tf.cast(self.optimizer.iterations, tf.int32)
         seeds = self._update_seeds(self.chains.states[0].shape[0])
-        how = self.learning, observed, seeds, iteration
+        how = self.learning, observed, seeds, tf.cast(self.optimizer.iterations, tf.int32)
         chains, shown = synthesis.advance(self.levels, self.chains, *how)
         for state, chain in zip(self.chains.states, chains):
             state.assign(chain)
@@ -407,10 +406,7 @@ class GenerativeConvNet(keras.Model):
         return size if hop == 1 else sizes.whole(self.levels, -(-size // hop))
 
     def _update_seeds(self, count):
-        """Seeds of `count` rows that belong to this update and this replica alone."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = self.seed + 7919 * tf.cast(replica, tf.int32)
-        return noise.row_seeds(seed, count, tf.cast(self.optimizer.iterations, tf.int32))
+        return noise.update_seeds(self.seed, count, self.optimizer.iterations)
 
 
 def _made(kind, value):

@@ -17,6 +17,12 @@ def row_seeds(seed, count, fold=0):
     return tf.stack([tf.repeat(base[:1], count), base[1] + tf.range(count)], axis=1)
 
 
+def update_seeds(seed, count, iteration):
+    """Seeds of `count` rows that belong to one update and to this replica alone."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return row_seeds(seed + 7919 * tf.cast(replica, tf.int32), count, tf.cast(iteration, tf.int32))
+
+
 def fold(seeds, number):
     """New seeds `(batch, 2)` for the purpose called `number`."""
     return tf.map_fn(lambda seed: tf.random.fold_in(seed, number), seeds)

@@ -66,6 +66,12 @@ def by_rows(part, shape, whole=None, dtype=tf.float32, units=(1,), largest=None,
     return tf.ensure_shape(tf.cond(several, parts, whole) if whole else parts(), static)
 
 
+def within(index, length, torus):
+    """Numbers of samples of a signal of `length`: beyond its ends those of the opposite side of a
+    torus, else of the edge."""
+    return tf.math.floormod(index, length) if torus else tf.clip_by_value(index, 0, length - 1)
+
+
 def shape_of(x):
     """The shape of `x`: an int where the graph knows it, else a scalar tensor."""
     dynamic = tf.shape(x)

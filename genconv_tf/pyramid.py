@@ -147,7 +147,7 @@ class Level:
         moved = self.advance(x, seeds, steps, mask, fresh, begun, until)[0]
         if self.calibration is None:
             return moved
-        return calibrated(self.calibration, moved, x, mask, self.count(steps, fresh), until)
+        return finished(self.calibration, moved, x, mask, self.count(steps, fresh), until)
 
     def calibrated(self, x):
         """`x` with the spectrum and the values of the data; of a plain sampler as it is."""
@@ -197,14 +197,14 @@ class Level:
         return self.bounds if self.sampler.bounded else None
 
 
-def calibrated(calibrate, moved, start, mask, steps, until):
+def finished(calibrate, moved, start, mask, steps, until):
     """Chains `moved` from their `start` and calibrated, if they have taken all of their `steps`."""
 
-    def finished():
+    def calibrated():
         x = calibrate(moved)
         return tf.ensure_shape(x if mask is None else start + mask * (x - start), moved.shape)
 
-    return finished() if until is None else tf.cond(until >= steps, finished, lambda: moved)
+    return calibrated() if until is None else tf.cond(until >= steps, calibrated, lambda: moved)
 
 
 def first_step(steps, begun):

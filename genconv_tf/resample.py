@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from genconv_tf.parts import by_rows, shape_of
+from genconv_tf.parts import by_rows, shape_of, within
 from genconv_tf.sizes import lengths
 
 
@@ -54,8 +54,7 @@ def _stretch(x, new, axis, torus, which):
     weight_shape = [-1] + [1] * (x.shape.rank - 1 - axis)
     result = 0.0
     for tap in (-1, 0, 1, 2):
-        index = tf.cast(left, tf.int32) + tap
-        index = tf.math.floormod(index, old) if torus else tf.clip_by_value(index, 0, old - 1)
+        index = within(tf.cast(left, tf.int32) + tap, old, torus)
         weight = tf.reshape(_keys(tf.abs(fraction - tap)), weight_shape)
         result += weight * tf.gather(x, index, axis=axis)
     return result
