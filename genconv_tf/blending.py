@@ -15,6 +15,7 @@ import tensorflow as tf
 from genconv_tf import checks, guides, noise, pyramid, sizes
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.langevin import run
+from genconv_tf.resample import downsample_to_multiple
 from genconv_tf.rows import each_row
 
 
@@ -66,9 +67,7 @@ def sampler_of(models):
         if hop > 1:
             size = sizes.whole(every_level, -(-size // hop))
         levels = [
-            BlendedLevel(
-                levels, coordinates, pyramid.downsample_to_multiple(weights, levels[0].factor)
-            )
+            BlendedLevel(levels, coordinates, downsample_to_multiple(weights, levels[0].factor))
             for levels in zip(*(model.levels for model in models))
         ]
         return each_row(

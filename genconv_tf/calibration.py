@@ -8,18 +8,25 @@ linear filter the power spectrum. (The other way round the curve, steeper here t
 back a haze.) Both are functions that are learned beside f, not made anew for each sample, so that
 they mean the same for a sample of any size or for a part of one.
 
+Before a level's own values and spectrum, those of its samples averaged down to the size of every
+coarser level are put right, which the steps have moved since: a filter that is short at an eighth
+of the size reaches far.
+
 It is a step towards the images with the observed statistics, the Julesz ensemble, for statistics
 where such a step has a closed form: D. Heeger and J. Bergen, "Pyramid-based texture analysis and
 synthesis" (SIGGRAPH 1995); J. Portilla and E. Simoncelli, "A parametric texture model based on
-joint statistics of complex wavelet coefficients" (IJCV 2000). The density p is that of f as before;
-f learns from its chains as they are and as they are calibrated, in turn (`synthesis`).
+joint statistics of complex wavelet coefficients" (IJCV 2000). The density p is that of f as before,
+and f learns from its chains as they were before.
 """
+
+import functools
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from genconv_tf.parts import by_rows, shape_of, within
+from genconv_tf.resample import downsample_to_multiple, upsample
 
 KNOTS = 33  # of the curve of a channel
 TAIL = 1e-3  # the quantile of the first of them, and as much less than 1 that of the last
@@ -40,19 +47,75 @@ MEMORY = 0.98  # of the running means over updates
 
 
 class Calibration(keras.layers.Layer):
-    """The filter and the curves of one level.
+    """What corrects the samples of one level: a `Band` for each size, coarse to fine.
 
     Args:
         channels: of the signal.
-        lengths: of the signal in training; a short axis has a filter that reaches less far.
+        lengths: of the signal in training.
         torus: whether the signal goes on at the opposite side, for each axis; else its edge is
             repeated.
+        factors: how many samples of this level one of a band stands for, per axis, coarse to fine;
+            the last are ones.
 
     Call arguments:
         x: `(batch, *spatial, channels)` float32.
 
     Returns:
         `x` calibrated, of its shape.
+    """
+
+    def __init__(self, channels, lengths, torus, factors=None, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.factors, self.torus = factors or [(1,) * len(lengths)], torus
+        self.bands = []
+        for factor in self.factors:
+            averaged = [-(-n // f) for n, f in zip(lengths, factor, strict=True)]
+            self.bands.append(Band(channels, averaged, torus, name=f"band_{len(self.bands)}"))
+        self.built = True
+
+    def call(self, x):
+        for factor, band in zip(self.factors, self.bands):
+            x = self._replaced(x, factor, band)
+        return x
+
+    def begin(self):
+        """What `learn` remembers between two updates of a training: a variable of each band, see
+        `Band.begin`."""
+        return [band.begin() for band in self.bands]
+
+    def learn(self, chains, observed, spectra, iteration):
+        """Bring the running means of the statistics up to date; the `chains`, calibrated.
+
+        Args:
+            chains: `(batch, *spatial, channels)`, of any number and size.
+            observed: what `observe` gives of the data at the size of each band.
+            spectra: list of variables that `begin` made.
+            iteration: int32 scalar, the number of updates so far: at 0 what was before is
+                forgotten.
+        """
+        parts = zip(self.factors, self.bands, observed, spectra, strict=True)
+        for factor, band, seen, mean in parts:
+            chains = self._replaced(
+                chains, factor, functools.partial(band.learn, *seen, mean, iteration)
+            )
+        return chains
+
+    def observe(self, data):
+        """Quantiles and power spectrum of `data`, `(batch, *spatial, channels)`, of this level."""
+        return quantiles(data), spectrum(data, self.bands[-1].window)
+
+    def _replaced(self, x, factor, correct):
+        """`x` with its averages over blocks of `factor` corrected."""
+        if max(factor) == 1:
+            return correct(x)
+        average = downsample_to_multiple(x, factor)
+        return upsample(correct(average) - average, shape_of(x)[1:-1], self.torus, onto=x)
+
+
+class Band(keras.layers.Layer):
+    """The curves and the filter of one size; arguments as of a `Calibration`.
+
+    A short axis has a filter that reaches less far.
     """
 
     def __init__(self, channels, lengths, torus, **kwargs):
@@ -102,29 +165,23 @@ class Calibration(keras.layers.Layer):
         return x + tf.stack(list(values), axis=-1)
 
     def begin(self):
-        """What `learn` remembers between two updates of a training: a variable for the power
-        spectra of the chains and of the data, `(2, *window, channels)`."""
+        """A variable for the running means of the power spectra of the chains and of the data,
+        `(2, *window, channels)`."""
         shape = (2, *self.window, self.sampled.shape[0])
         mean = tf.VariableAggregation.MEAN
         return tf.Variable(tf.zeros(shape), trainable=False, aggregation=mean, name="spectra")
 
-    def learn(self, chains, data, spectra, iteration):
-        """Bring the running means of the statistics up to date; the `chains`, calibrated.
-
-        Args:
-            chains, data: `(batch, *spatial, channels)`, of any number and size.
-            spectra: variable that `begin` made.
-            iteration: int32 scalar, the number of updates so far: at 0 what was before is
-                forgotten.
-        """
+    def learn(self, observed, power, spectra, iteration, chains):
+        """The `chains` after what is learned from them, and from quantiles and spectrum of the
+        data; other arguments as of `Calibration.learn`."""
         t = tf.cast(iteration, tf.float32)
         # The mean of all updates at first, of the last fifty or so later on.
         keep = tf.minimum(MEMORY, t / (10.0 + t))
-        for knots, signal in ((self.sampled, chains), (self.observed, data)):
-            knots.assign(keep * knots + (1.0 - keep) * quantiles(signal))
+        for knots, now in ((self.sampled, quantiles(chains)), (self.observed, observed)):
+            knots.assign(keep * knots + (1.0 - keep) * now)
         x = self.curved(chains)
-        power = tf.stack([spectrum(x, self.window), spectrum(data, self.window)])
-        spectra.assign(keep * spectra + (1.0 - keep) * power)
+        now = tf.stack([spectrum(x, self.window), power])
+        spectra.assign(keep * spectra + (1.0 - keep) * now)
         self.taps.assign(self._taps(*tf.unstack(spectra.value())))
         return tf.ensure_shape(self.filtered(x), chains.shape)
 

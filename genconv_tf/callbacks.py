@@ -144,7 +144,7 @@ def state(model):
     """Every variable of a training: weights, optimizer, chains and what is remembered of them."""
     own = [v.value for v in (*model.variables, *model.optimizer.variables)]
     seen, unique = set(), []
-    for variable in (*own, *model.chains.states, *model.chains.spectra):
+    for variable in (*own, *model.chains.states, *tf.nest.flatten(model.chains.spectra)):
         if id(variable) not in seen:
             seen.add(id(variable))
             unique.append(variable)

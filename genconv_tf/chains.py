@@ -20,7 +20,7 @@ class Chains:
 
     Attributes:
         states: a variable of every level.
-        spectra: what the calibrations remember, a variable of each.
+        spectra: what the calibrations remember, a list of variables of each.
         starts: lengths of what the chains below grow into, of every level.
         windowed: whether the chains of a level are windows, which have edges, of longer ones.
     """

@@ -17,7 +17,7 @@ from genconv_tf.energy import Reference, energy
 from genconv_tf.langevin import mover, run
 from genconv_tf.metropolis import adjusted_langevin
 from genconv_tf.network import ScoringNetwork
-from genconv_tf.resample import downsample, upsample
+from genconv_tf.resample import downsample, downsample_to_multiple, upsample
 
 STARTS = ("noise", "zero")
 
@@ -251,8 +251,9 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds, size, 
         level = Level(scoring_network(i), reference, shrunk, own, bounds)
         level.network.build((None, *level.size(size), channels))
         if own.calibrated:
-            torus, name = level.network.torus, f"calibration_{i}"
-            calibration = Calibration(channels, level.size(size), torus, name=name)
+            coarser = [tuple(f**k for f in factor) for k in range(i, -1, -1)]
+            how = channels, level.size(size), level.network.torus, coarser
+            calibration = Calibration(*how, name=f"calibration_{i}")
             level = dataclasses.replace(level, calibration=calibration)
         made.append(level)
     return tuple(made)
@@ -316,17 +317,6 @@ def entry(levels, strength):
     left = (1 - strength) * levels + 1e-6
     first = min(int(left), levels - 1)
     return first, min(max(left - first - 1e-6, 0.0), 1.0)
-
-
-def downsample_to_multiple(x, factor):
-    """Average blocks of `factor`; an incomplete block at the end averages what it has."""
-    if max(factor) == 1:
-        return x
-    length = tf.shape(x)
-    widths = [(0, tf.math.floormod(-length[i + 1], f)) for i, f in enumerate(factor)]
-    widths = [(0, 0), *widths, (0, 0)]
-    share = downsample(tf.pad(tf.ones_like(x), widths), factor)
-    return downsample(tf.pad(x, widths), factor) / share
 
 
 def levels_of(data, levels):

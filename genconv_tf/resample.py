@@ -20,7 +20,20 @@ def downsample(x, factor=2):
     return tf.nn.pool(x, factor, "AVG", strides=factor, padding="VALID")
 
 
-def upsample(x, size, torus=True):
+def downsample_to_multiple(x, factor):
+    """As `downsample`; an incomplete block at the end averages what it has."""
+    missing = [-n % f for n, f in zip(shape_of(x)[1:-1], factor, strict=True)]
+    if not any(tf.is_tensor(n) for n in missing) and not any(missing):
+        return downsample(x, factor)
+    x = downsample(tf.pad(x, [(0, 0), *((0, n) for n in missing), (0, 0)]), factor)
+    for axis, (n, f) in enumerate(zip(missing, factor), start=1):
+        blocks = tf.range(tf.shape(x)[axis] - 1, -1, -1)
+        share = tf.where(blocks == 0, 1 - n / f, 1.0)
+        x /= tf.cast(tf.reshape(share, [-1] + [1] * (x.shape.rank - 1 - axis)), x.dtype)
+    return x
+
+
+def upsample(x, size, torus=True, onto=None):
     """Interpolate `x` cubically (Keys, a = -1/2) to `size` samples per spatial axis.
 
     Args:
@@ -28,6 +41,7 @@ def upsample(x, size, torus=True):
         size: the new lengths, ints or an int32 tensor of shape `(rank,)`.
         torus: whether the signal goes on at the opposite side, one bool or one for each axis; else
             its edge is repeated.
+        onto: signal of the new lengths that the result is added to.
     """
     rank = x.shape.rank - 2
     torus = (torus,) * rank if isinstance(torus, bool) else torus
@@ -36,7 +50,7 @@ def upsample(x, size, torus=True):
         made = _stretch(x, size[0], 1, torus[0], tf.range(begin, end))
         for axis in range(1, rank):
             made = _stretch(made, size[axis], axis + 1, torus[axis], tf.range(size[axis]))
-        return made
+        return made if onto is None else made + onto[:, begin:end]
 
     batch, channels = shape_of(x)[0], x.shape[-1]
     shape = [batch, *(size[axis] for axis in range(rank)), channels]

@@ -21,15 +21,15 @@ def advance(levels, chains, learning, observed, seeds, iteration):
 
     Returns:
         The chains of every level, lists of `(chains, *spatial, channels)`: as they go on, and what
-        f learns from. Where chains are calibrated that is, in turn, as they were before and as they
-        are now: from calibrated chains alone f drifts as far as the calibration can hide it.
+        f learns from. Where chains are calibrated that is what they were before: from calibrated
+        ones f drifts as far as the calibration can hide it.
     """
     states = chains.states
     if learning.hidden is not None:
         made = recovered(levels, observed[-1], states[-1].shape[:-1], seeds, learning.hidden)
         return made, made
     restart = restarts(seeds, iteration, learning.rejuvenation)
-    moved, shown = [], []
+    moved, shown, seen = [], [], []
     for i, (level, state) in enumerate(zip(levels, states)):
         count, size = state.shape[0], state.shape[1:-1]
         row = noise.fold(seeds[:count], i)
@@ -43,8 +43,8 @@ def advance(levels, chains, learning, observed, seeds, iteration):
         x = level.advance(rejuvenate(state, fresh, restart[:count]), row)[0]
         shown.append(x)
         if level.calibration is not None:
-            x = level.calibration.learn(x, observed[i], chains.spectra[i], iteration)
-            shown[-1] = tf.where(iteration % 2 == 0, shown[-1], x)
+            seen.append(level.calibration.observe(observed[i]))
+            x = level.calibration.learn(x, seen, chains.spectra[i], iteration)
         moved.append(x)
     return moved, shown
 
@@ -64,7 +64,7 @@ def calibrate(levels, data, seeds, size):
     # Of unknown lengths, so that the step is the one that all samples take.
     specs = (tf.TensorSpec([*[None] * (data.shape.rank - 1), data.shape[-1]], tf.float32),
              tf.TensorSpec([None, 2], tf.int32))  # fmt: skip
-    x = None
+    x, seen = None, []
     for i, (level, observed) in enumerate(zip(levels, pyramid.levels_of(data, levels))):
 
         def run(x, seeds, level=level):
@@ -74,7 +74,8 @@ def calibrate(levels, data, seeds, size):
         row = noise.fold(seeds, i)
         x = level.start(row, level.size(size), data.shape[-1], x)
         x = tf.ensure_shape(traced(x, row), x.shape)
-        x = level.calibration.learn(x, observed, level.calibration.begin(), 0)
+        seen.append(level.calibration.observe(observed))
+        x = level.calibration.learn(x, seen, level.calibration.begin(), 0)
 
 
 def recovered(levels, data, shape, seeds, length):
