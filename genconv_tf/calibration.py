@@ -74,8 +74,10 @@ class Calibration(keras.layers.Layer):
         self.built = True
 
     def call(self, x):
+        # Of unknown lengths, the same graph for all bands: each would hold that of a large canvas.
+        correct = corrected if x.shape.is_fully_defined() else _corrected
         for factor, band in zip(self.factors, self.bands):
-            x = self._replaced(x, factor, band)
+            x = correct(x, *(w.value for w in band.weights), factor, self.torus)
         return x
 
     def begin(self):
@@ -95,21 +97,13 @@ class Calibration(keras.layers.Layer):
         """
         parts = zip(self.factors, self.bands, observed, spectra, strict=True)
         for factor, band, seen, mean in parts:
-            chains = self._replaced(
-                chains, factor, functools.partial(band.learn, *seen, mean, iteration)
-            )
+            learn = functools.partial(band.learn, *seen, mean, iteration)
+            chains = replaced(chains, factor, self.torus, learn)
         return chains
 
     def observe(self, data):
         """Quantiles and power spectrum of `data`, `(batch, *spatial, channels)`, of this level."""
         return quantiles(data), spectrum(data, self.bands[-1].window)
-
-    def _replaced(self, x, factor, correct):
-        """`x` with its averages over blocks of `factor` corrected."""
-        if max(factor) == 1:
-            return correct(x)
-        average = downsample_to_multiple(x, factor)
-        return upsample(correct(average) - average, shape_of(x)[1:-1], self.torus, onto=x)
 
 
 class Band(keras.layers.Layer):
@@ -136,34 +130,6 @@ class Band(keras.layers.Layer):
         self.sampled, self.observed = weight("sampled", flat), weight("observed", flat)
         self.built = True
 
-    def call(self, x):
-        """Large signals are done some rows at a time."""
-        shape = shape_of(x)
-        return by_rows(lambda begin, end: self.filtered(x, begin, end, self.curved), shape)
-
-    def filtered(self, x, begin=0, end=None, before=tf.identity):
-        """Rows of `x` after the filter, from `begin` to `end` along the first axis, each of which
-        was made by the function `before`."""
-        size = shape_of(x)
-        for axis, (reach, torus) in enumerate(zip(self.reach, self.torus), start=1):
-            first, last = (begin, size[1] if end is None else end) if axis == 1 else (0, size[axis])
-            index = within(tf.range(first - reach, last + reach), size[axis], torus)
-            x = tf.gather(x, index, axis=axis)
-            x = before(x) if axis == 1 else x
-        return tf.nn.convolution(x, tf.linalg.diag(self.taps.value), padding="VALID")
-
-    def curved(self, x):
-        """`x` after the curves: a value that is a quantile of the chains becomes that of the
-        data."""
-        have, want = self.sampled.value, self.observed.value
-        mean = tf.reduce_sum(SHARES * want, 1, keepdims=True)
-        variance = tf.reduce_sum(SHARES * tf.square(want - mean), 1, keepdims=True)
-        most = MOST_SHIFT * tf.sqrt(variance)
-        shift = tf.clip_by_value(want - have, -most, most)
-        parts = (tf.unstack(each) for each in (have, shift))
-        values = map(_interpolated, tf.unstack(x, axis=-1), *parts)
-        return x + tf.stack(list(values), axis=-1)
-
     def begin(self):
         """A variable for the running means of the power spectra of the chains and of the data,
         `(2, *window, channels)`."""
@@ -179,11 +145,11 @@ class Band(keras.layers.Layer):
         keep = tf.minimum(MEMORY, t / (10.0 + t))
         for knots, now in ((self.sampled, quantiles(chains)), (self.observed, observed)):
             knots.assign(keep * knots + (1.0 - keep) * now)
-        x = self.curved(chains)
+        x = curved(chains, self.sampled.value, self.observed.value)
         now = tf.stack([spectrum(x, self.window), power])
         spectra.assign(keep * spectra + (1.0 - keep) * now)
         self.taps.assign(self._taps(*tf.unstack(spectra.value())))
-        return tf.ensure_shape(self.filtered(x), chains.shape)
+        return tf.ensure_shape(filtered(x, self.taps.value, self.torus), chains.shape)
 
     def _taps(self, have, want):
         """The filter between two power spectra `(*window, channels)`: that of zero phase, tapered
@@ -197,6 +163,56 @@ class Band(keras.layers.Layer):
             shape = [-1 if a == axis else 1 for a in range(self.rank + 1)]
             taps = tf.gather(taps, lag % n, axis=axis) * taper.reshape(shape)
         return taps
+
+
+def corrected(x, taps, sampled, observed, factor, torus):
+    """`x`, whose averages over blocks of `factor` are corrected by the weights of a `Band`; large
+    signals some rows at a time."""
+
+    def curves(x):
+        return curved(x, sampled, observed)
+
+    def correct(x):
+        return by_rows(lambda *rows: filtered(x, taps, torus, *rows, curves), shape_of(x))
+
+    return replaced(x, factor, torus, correct)
+
+
+_corrected = tf.function(corrected, autograph=False)
+
+
+def replaced(x, factor, torus, correct):
+    """`x` with what the function `correct` makes of its averages over blocks of `factor`."""
+    if max(factor) == 1:
+        return correct(x)
+    average = downsample_to_multiple(x, factor)
+    return upsample(correct(average) - average, shape_of(x)[1:-1], torus, onto=x)
+
+
+def filtered(x, taps, torus, begin=0, end=None, before=tf.identity):
+    """Rows of `x` after the filter `(*lags, channels)`, from `begin` to `end` along the first axis,
+    each of which was made by the function `before`."""
+    size = shape_of(x)
+    for axis, sides in enumerate(torus, start=1):
+        reach = taps.shape[axis - 1] // 2
+        first, last = (begin, size[1] if end is None else end) if axis == 1 else (0, size[axis])
+        x = tf.gather(
+            x, within(tf.range(first - reach, last + reach), size[axis], sides), axis=axis
+        )
+        x = before(x) if axis == 1 else x
+    return tf.nn.convolution(x, tf.linalg.diag(taps), padding="VALID")
+
+
+def curved(x, sampled, observed):
+    """`x` after the curves: what is a quantile of `sampled` values, `(channels, KNOTS)`, becomes
+    that of the `observed` ones."""
+    mean = tf.reduce_sum(SHARES * observed, 1, keepdims=True)
+    variance = tf.reduce_sum(SHARES * tf.square(observed - mean), 1, keepdims=True)
+    most = MOST_SHIFT * tf.sqrt(variance)
+    shift = tf.clip_by_value(observed - sampled, -most, most)
+    parts = (tf.unstack(each) for each in (sampled, shift))
+    values = map(_interpolated, tf.unstack(x, axis=-1), *parts)
+    return x + tf.stack(list(values), axis=-1)
 
 
 FOURIER = {
