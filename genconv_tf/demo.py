@@ -55,10 +55,11 @@ def _effort():
     many updates of small chains then give bricks where few of large ones give stray lines."""
     from genconv_tf.precision import resolve
 
+    updates = ["--updates", 220]
     if resolve("auto") == "bfloat16":
-        return 192, ["--updates", 220]
+        return 192, updates
     small = ["--set", "learning.chain_size=128", "--set", "learning.window=96"]
-    return 128, ["--updates", 240, *small]
+    return 128, [*updates, *small]
 
 
 def _genconv(*words):
