@@ -77,7 +77,7 @@ class Calibration(keras.layers.Layer):
         # Of unknown lengths, the same graph for all bands: each would hold that of a large canvas.
         correct = corrected if x.shape.is_fully_defined() else _corrected
         for factor, band in zip(self.factors, self.bands):
-            x = correct(x, *(w.value for w in band.weights), factor, self.torus)
+            x = correct(x, *band.values, factor, self.torus)
         return x
 
     def begin(self):
@@ -129,6 +129,12 @@ class Band(keras.layers.Layer):
         self.taps = weight("taps", same)
         self.sampled, self.observed = weight("sampled", flat), weight("observed", flat)
         self.built = True
+
+    @property
+    def values(self):
+        """The filter `(*lags, channels)`, and the quantiles `(channels, KNOTS)` of what is sampled
+        and of what is observed: the tensors that `corrected` takes."""
+        return self.taps.value, self.sampled.value, self.observed.value
 
     def begin(self):
         """A variable for the running means of the power spectra of the chains and of the data,
@@ -196,9 +202,8 @@ def filtered(x, taps, torus, begin=0, end=None, before=tf.identity):
     for axis, sides in enumerate(torus, start=1):
         reach = taps.shape[axis - 1] // 2
         first, last = (begin, size[1] if end is None else end) if axis == 1 else (0, size[axis])
-        x = tf.gather(
-            x, within(tf.range(first - reach, last + reach), size[axis], sides), axis=axis
-        )
+        index = within(tf.range(first - reach, last + reach), size[axis], sides)
+        x = tf.gather(x, index, axis=axis)
         x = before(x) if axis == 1 else x
     return tf.nn.convolution(x, tf.linalg.diag(taps), padding="VALID")
 
