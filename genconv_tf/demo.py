@@ -31,10 +31,10 @@ def main():
     run, exported = folder / "run", folder / "saved_model" / "1"
     exemplar = folder / f"{options.texture}.png"
     folder.mkdir(parents=True, exist_ok=True)
-    size, effort = _effort()
+    size, chains = _effort()
     Image.fromarray(texture(options.texture)).convert("RGB").resize((size, size)).save(exemplar)
     resume = ["--resume"] if (run / "run.json").is_file() else []
-    _genconv("train", "texture", exemplar, "--output", run, *effort, *resume)
+    _genconv("train", "texture", exemplar, "--output", run, "--updates", 220, *chains, *resume)
     _genconv("sample", run, "--output", folder / "samples", "--num", "2", "--size", "192x320")
     if not exported.exists():
         _genconv("export", run, "--output", exported)
@@ -50,16 +50,14 @@ The SavedModel                        {exported}""")
 
 
 def _effort():
-    """Pixels per side of the exemplar, and what `genconv train` is asked for: what two cores learn
-    in one to four minutes. With no units for bfloat16 an update takes about eight times as long;
-    many updates of small chains then give bricks where few of large ones give stray lines."""
+    """Pixels per side of the exemplar, and settings of its learning, that two cores take one to
+    four minutes for. With no units for bfloat16 an update takes about eight times as long; many
+    updates of small chains then give bricks where few of large ones give stray lines."""
     from genconv_tf.precision import resolve
 
-    updates = ["--updates", 220]
     if resolve("auto") == "bfloat16":
-        return 192, updates
-    small = ["--set", "learning.chain_size=128", "--set", "learning.window=96"]
-    return 128, [*updates, *small]
+        return 192, []
+    return 128, ["--set", "learning.chain_size=128", "--set", "learning.window=96"]
 
 
 def _genconv(*words):
