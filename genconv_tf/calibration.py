@@ -134,7 +134,8 @@ class Band(keras.layers.Layer):
     def values(self):
         """The filter `(*lags, channels)`, and the quantiles `(channels, KNOTS)` of what is sampled
         and of what is observed: the tensors that `corrected` takes."""
-        return self.taps.value, self.sampled.value, self.observed.value
+        # Read, since a graph that is given a variable itself is not to be used once that is gone.
+        return [tf.convert_to_tensor(w) for w in (self.taps, self.sampled, self.observed)]
 
     def begin(self):
         """A variable for the running means of the power spectra of the chains and of the data,

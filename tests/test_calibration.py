@@ -1,6 +1,7 @@
 """Calibrations against NumPy, against known filters and curves, and as part of a model."""
 
 import dataclasses
+import gc
 import itertools
 from statistics import NormalDist
 
@@ -228,6 +229,14 @@ def test_a_blend_of_one_model_is_the_model(model):
     sample = model.sample(1, seed=4)
     assert np.abs(blend.astype(int) - sample).max() <= 1
     assert np.abs(plain.sample(1, seed=4).astype(int) - sample).mean() > 5
+
+
+def test_a_model_samples_where_another_one_was_before():
+    first = made_model()
+    expected = first.sample(1, seed=4)
+    del first
+    gc.collect()
+    np.testing.assert_array_equal(made_model().sample(1, seed=4), expected)
 
 
 def test_an_export_samples_what_the_model_samples(model, tmp_path):
