@@ -78,7 +78,6 @@ levels = 2
 [sampler]
 steps = 3
 start_std = 20.0
-calibrated = true
 [learning]
 updates = 6
 chains = [2, 1]

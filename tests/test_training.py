@@ -14,6 +14,8 @@ from genconv_tf.cli.main import main
 from genconv_tf.model import GenerativeConvNet
 from genconv_tf.presets import WEIGHTS
 
+CALIBRATED = {"sampler.calibrated": True}
+
 
 @pytest.fixture(scope="module")
 def dataset(photograph):
@@ -24,7 +26,7 @@ def dataset(photograph):
 def whole(recipe, dataset, tmp_path_factory):
     """A run that nothing came between: its model and its folder."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    return learn(recipe, dataset, folder), folder
+    return learn(recipe, dataset, folder, changes=CALIBRATED), folder
 
 
 class Interrupted(Exception):
@@ -54,8 +56,8 @@ def test_a_run_interrupted_and_resumed_ends_with_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(callbacks.Checkpoint, "on_train_batch_end", stop_after_three)
         with pytest.raises(Interrupted):
-            learn(recipe, dataset, tmp_path / "parts")
-    resumed = learn(recipe, dataset, tmp_path / "parts", resume=True)
+            learn(recipe, dataset, tmp_path / "parts", changes=CALIBRATED)
+    resumed = learn(recipe, dataset, tmp_path / "parts", resume=True, changes=CALIBRATED)
     assert_same_bytes(whole[0], resumed)
     hashes = [files.sha256(run / "preset" / WEIGHTS) for run in (whole[1], tmp_path / "parts")]
     assert hashes[0] == hashes[1]
@@ -191,7 +193,7 @@ def test_a_wrong_number_that_does_not_come_again_leaves_no_trace(
         step(self, batch, logs)
 
     monkeypatch.setattr(callbacks.DivergenceGuard, "on_train_batch_end", break_once)
-    mended = learn(recipe, dataset, tmp_path / "mended")
+    mended = learn(recipe, dataset, tmp_path / "mended", changes=CALIBRATED)
     assert broken
     assert_same_bytes(whole[0], mended)
     runs = whole[1], tmp_path / "mended"
