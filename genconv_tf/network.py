@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 
 import keras
 import tensorflow as tf
@@ -147,6 +148,21 @@ class ScoringNetwork(keras.layers.Layer):
             for i in range(given, len(self.specs))
             if self.specs[i].operation is None
         ]
+
+    def values(self):
+        """The learned weights, as tensors."""
+        return [tf.convert_to_tensor(w) for _, _, *pair in self.learned() for w in pair]
+
+    def holding(self, values):
+        """Context in which the learned weights are `values`, those of a network that `is_like` this
+        one: one graph computes them all."""
+        own = (w for _, _, *pair in self.learned() for w in pair)
+        return keras.StatelessScope(list(zip(own, values, strict=True)))
+
+    def is_like(self, other):
+        """Whether both differ in the values of their weights alone, of the networks of a model."""
+        shapes = ([w.shape for w in each.trainable_variables] for each in (self, other))
+        return self.specs == other.specs and operator.eq(*shapes)
 
     @property
     def boundaries(self):

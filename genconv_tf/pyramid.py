@@ -5,6 +5,7 @@ level below, those of the coarsest level from noise: the multi-grid sampling of 
 "Learning generative ConvNets via multi-grid modeling and sampling" (CVPR 2018).
 """
 
+import contextlib
 import dataclasses
 import functools
 
@@ -89,6 +90,8 @@ class Level:
         sampler: a `Sampler` with one value for each setting.
         bounds: (least, largest) values of the signal per channel, for a bounded sampler.
         calibration: a `Calibration`, of a calibrated sampler.
+        like: a level of the same layers, reference and bounds, whose graph of a step is this one's
+            too; `None` for its own.
     """
 
     network: ScoringNetwork
@@ -97,6 +100,7 @@ class Level:
     sampler: Sampler
     bounds: tuple | None = None
     calibration: Calibration | None = None
+    like: "Level | None" = None
 
     def size(self, size):
         """Lengths at this level of a signal of `size` at the finest."""
@@ -163,7 +167,10 @@ class Level:
             return adjusted_langevin(self.log_density, x, seeds, steps, *how)
         move = self.mover(seeds, steps)
         if not x.shape.is_fully_defined():
-            move = functools.partial(self._move, seeds=seeds, steps=tf.convert_to_tensor(steps))
+            weights = self.network.values() if isinstance(self.network, ScoringNetwork) else None
+            own = tf.nest.map_structure(tf.constant, self.schedules)
+            how = {"steps": tf.convert_to_tensor(steps), "schedules": own, "weights": weights}
+            move = functools.partial((self.like or self)._move, seeds=seeds, **how)
         moved = run(move, x, end, mask, begin)
         return moved, tf.ones(tf.shape(x)[:1])
 
@@ -172,10 +179,12 @@ class Level:
         return mover(self.sweep, seeds, steps, *self.schedules, self.box, channels)
 
     @tf.function(autograph=False)
-    def _move(self, t, x, seeds, steps):
-        """One step of chains of unknown size, traced once for all graphs that take it: each would
-        hold the gradient of the whole and that of a square."""
-        return self.mover(seeds, steps)(t, x)
+    def _move(self, t, x, seeds, steps, schedules, weights):
+        """One step of chains of unknown size, traced once for all graphs and levels that take it:
+        each would hold the gradient of the whole and that of a square."""
+        held = contextlib.nullcontext() if weights is None else self.network.holding(weights)
+        with held:
+            return mover(self.sweep, seeds, steps, *schedules, self.box)(t, x)
 
     def count(self, steps=None, fresh=False):
         """Number of steps: `steps`, or the level's own for `None` or 0."""
@@ -250,6 +259,8 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds, size, 
         shrunk = tuple(f ** (count - 1 - i) for f in factor)
         level = Level(scoring_network(i), reference, shrunk, own, bounds)
         level.network.build((None, *level.size(size), channels))
+        like = next((m for m in made if m.network.is_like(level.network)), None)
+        level = dataclasses.replace(level, like=like)
         if own.calibrated:
             coarser = [tuple(f**k for f in factor) for k in range(i, -1, -1)]
             how = channels, level.size(size), level.network.torus, coarser

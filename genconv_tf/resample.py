@@ -45,6 +45,13 @@ def upsample(x, size, torus=True, onto=None):
     """
     rank = x.shape.rank - 2
     torus = (torus,) * rank if isinstance(torus, bool) else torus
+    if x.shape.is_fully_defined():
+        return _upsampled(x, size, torus, onto)
+    return _shared(x, tf.convert_to_tensor(size), torus, onto)
+
+
+def _upsampled(x, size, torus, onto):
+    rank = len(torus)
 
     def part(begin, end):
         made = _stretch(x, size[0], 1, torus[0], tf.range(begin, end))
@@ -57,6 +64,10 @@ def upsample(x, size, torus=True, onto=None):
     return by_rows(part, shape)
 
 
+# Of unknown lengths: one graph for all levels of a pyramid.
+_shared = tf.function(_upsampled, autograph=False)
+
+
 def _stretch(x, new, axis, torus, which):
     """Samples `which` of the `new` ones along an axis."""
     old = tf.shape(x)[axis]
@@ -64,13 +75,14 @@ def _stretch(x, new, axis, torus, which):
     # Sample i covers [i, i + 1): its centre lies at (i + 1/2) * scale of the old samples.
     place = (tf.cast(which, tf.float32) + 0.5) * scale - 0.5
     left = tf.floor(place)
-    fraction = place - left
+    taps = tf.range(-1, 3)
+    weights = _keys(tf.abs((place - left)[:, None] - tf.cast(taps, tf.float32)))
+    index = within(tf.cast(left, tf.int32)[:, None] + taps, old, torus)
     weight_shape = [-1] + [1] * (x.shape.rank - 1 - axis)
     result = 0.0
-    for tap in (-1, 0, 1, 2):
-        index = within(tf.cast(left, tf.int32) + tap, old, torus)
-        weight = tf.reshape(_keys(tf.abs(fraction - tap)), weight_shape)
-        result += weight * tf.gather(x, index, axis=axis)
+    for tap in range(4):
+        weight = tf.reshape(weights[:, tap], weight_shape)
+        result += weight * tf.gather(x, index[:, tap], axis=axis)
     return result
 
 

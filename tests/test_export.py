@@ -182,12 +182,12 @@ def test_weights_are_stored_once(fixed, exported):
 
 
 def test_the_sampler_and_its_steps_are_stored_once(fixed, exported):
-    """`sample` is `watch` to the end, and each level has one step for all signatures; graphs of
-    their own would take as long to trace again."""
+    """`sample` is `watch` to the end, and levels of the same layers have one step, for all
+    signatures; graphs of their own would take as long to trace again."""
     saved = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
     names = [f.signature.name for f in saved.meta_graphs[0].graph_def.library.function]
     assert sum("_sample_media" in name for name in names) == 1
-    assert sum(name.startswith("__inference__move_") for name in names) == len(fixed.levels)
+    assert sum(name.startswith("__inference__move_") for name in names) == 1
 
 
 def test_one_graph_samples_any_number_and_size_and_is_what_is_exported(small, tmp_path):

@@ -44,6 +44,28 @@ def test_a_model_on_a_torus_has_no_frame():
     assert border_ratio("torus") < 5
 
 
+def test_levels_of_the_same_layers_share_the_graph_of_a_step_and_not_the_weights(small):
+    coarse, fine = small.levels
+    assert coarse.like is None and fine.like is coarse
+    x, seeds = tf.random.stateless_normal((2, 36, 32, 3), (1, 2)), noise.row_seeds(0, 2)
+
+    def moved(level):
+        spec = tf.TensorSpec([2, None, None, 3])
+        run = tf.function(lambda x: level.langevin(x, seeds, 3)).get_concrete_function(spec)
+        return run(x).numpy()
+
+    own = [moved(dataclasses.replace(level, like=None)) for level in small.levels]
+    np.testing.assert_array_equal(moved(fine), own[1])
+    assert np.abs(own[1] - own[0]).max() > 0.01
+    for weight in fine.network.trainable_variables:
+        weight.assign(2.0 * weight)
+    again = moved(fine)
+    assert np.abs(again - own[1]).max() > 0.01
+    np.testing.assert_array_equal(again, moved(dataclasses.replace(fine, like=None)))
+    other = GenerativeConvNet([[{"filters": 4}], [{"filters": 5}]], levels=2)
+    assert other.levels[1].like is None
+
+
 def test_continuing_a_chain_at_the_finest_level_is_the_langevin_loop(small):
     x = tf.random.stateless_normal((2, 32, 32, 3), [0, 1]) * 20
     seeds = tf.constant([[1, 2], [3, 4]])
