@@ -86,9 +86,11 @@ def run(move, x, end, mask=None, begin=0):
 
 
 def schedule(value, steps):
-    """`t ->` the value at step t: constant, or geometric between the two ends of a pair."""
-    if not isinstance(value, (tuple, list)):
+    """`t ->` the value at step t: constant, or geometric between the two ends of a pair, also one
+    in a float64 tensor."""
+    if not tf.is_tensor(value) and not isinstance(value, (tuple, list)):
         return lambda t: value
-    first, last = value
+    first, last = tf.unstack(tf.convert_to_tensor(value, tf.float64))
+    first, ratio = tf.cast(first, tf.float32), tf.cast(last / first, tf.float32)
     span = tf.cast(tf.maximum(steps - 1, 1), tf.float32)
-    return lambda t: first * (last / first) ** (tf.cast(t, tf.float32) / span)
+    return lambda t: first * ratio ** (tf.cast(t, tf.float32) / span)

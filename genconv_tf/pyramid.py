@@ -168,7 +168,9 @@ class Level:
         move = self.mover(seeds, steps)
         if not x.shape.is_fully_defined():
             weights = self.network.values() if isinstance(self.network, ScoringNetwork) else None
-            own = tf.nest.map_structure(tf.constant, self.schedules)
+            # Pairs, which differ between levels, as exact as they are where the graph knows them.
+            own = [tf.constant(pair, tf.float64) if isinstance(pair, tuple) else pair
+                   for pair in self.schedules]  # fmt: skip
             how = {"steps": tf.convert_to_tensor(steps), "schedules": own, "weights": weights}
             move = functools.partial((self.like or self)._move, seeds=seeds, **how)
         moved = run(move, x, end, mask, begin)

@@ -44,8 +44,10 @@ def test_a_model_on_a_torus_has_no_frame():
     assert border_ratio("torus") < 5
 
 
-def test_levels_of_the_same_layers_share_the_graph_of_a_step_and_not_the_weights(small):
-    coarse, fine = small.levels
+def test_levels_of_the_same_layers_share_the_graph_of_a_step_and_not_what_they_are():
+    annealed = {"temperature": [3.0, 2.0], "final_temperature": [0.1, 0.3], "step_size": [0.3, 0.4]}
+    model = GenerativeConvNet(**{**SMALL, "sampler": {**SMALL["sampler"], **annealed}})
+    coarse, fine = model.levels
     assert coarse.like is None and fine.like is coarse
     x, seeds = tf.random.stateless_normal((2, 36, 32, 3), (1, 2)), noise.row_seeds(0, 2)
 
@@ -54,8 +56,10 @@ def test_levels_of_the_same_layers_share_the_graph_of_a_step_and_not_the_weights
         run = tf.function(lambda x: level.langevin(x, seeds, 3)).get_concrete_function(spec)
         return run(x).numpy()
 
-    own = [moved(dataclasses.replace(level, like=None)) for level in small.levels]
+    own = [moved(dataclasses.replace(level, like=None)) for level in model.levels]
     np.testing.assert_array_equal(moved(fine), own[1])
+    alone = fine.langevin(x, seeds, 3)  # in a graph of this size
+    np.testing.assert_allclose(alone, own[1], atol=1e-4)
     assert np.abs(own[1] - own[0]).max() > 0.01
     for weight in fine.network.trainable_variables:
         weight.assign(2.0 * weight)
