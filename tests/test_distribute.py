@@ -16,7 +16,7 @@ def learn(strategy):
         layers = [{"filters": 8, "kernel": 5, "stride": 2}, {"filters": 6, "kernel": 3}]
         learning = {"rejuvenation": 0.5, "optimizer": {"name": "sgd", "learning_rate": 1e-3},
                     "overshoot_penalty": 1.0}
-        model = GenerativeConvNet(layers, size=32, learning=learning,
+        model = GenerativeConvNet(layers, size=32, levels=2, learning=learning,
                                   sampler={"steps": 3, "start_std": 20.0, "calibrated": True})
         model.compile()
         model.build_chains((32, 32))
