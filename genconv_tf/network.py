@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import operator
 
 import keras
 import tensorflow as tf
@@ -160,9 +159,9 @@ class ScoringNetwork(keras.layers.Layer):
         return keras.StatelessScope(list(zip(own, values, strict=True)))
 
     def is_like(self, other):
-        """Whether both differ in the values of their weights alone, of the networks of a model."""
-        shapes = ([w.shape for w in each.trainable_variables] for each in (self, other))
-        return self.specs == other.specs and operator.eq(*shapes)
+        """Whether both, networks of one model, differ in the values of their weights alone."""
+        own, others = ([w.shape for w in net.trainable_variables] for net in (self, other))
+        return self.specs == other.specs and own == others
 
     @property
     def boundaries(self):

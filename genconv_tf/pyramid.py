@@ -165,20 +165,25 @@ class Level:
         if self.sampler.adjusted:
             how = (*self.schedules, mask, self.box, begin, end)
             return adjusted_langevin(self.log_density, x, seeds, steps, *how)
-        move = self.mover(seeds, steps)
-        if not x.shape.is_fully_defined():
-            weights = self.network.values() if isinstance(self.network, ScoringNetwork) else None
-            # Pairs, which differ between levels, as exact as they are where the graph knows them.
-            own = [tf.constant(pair, tf.float64) if isinstance(pair, tuple) else pair
-                   for pair in self.schedules]  # fmt: skip
-            how = {"steps": tf.convert_to_tensor(steps), "schedules": own, "weights": weights}
-            move = functools.partial((self.like or self)._move, seeds=seeds, **how)
+        known = x.shape.is_fully_defined()
+        move = self.mover(seeds, steps) if known else self._shared_mover(seeds, steps)
         moved = run(move, x, end, mask, begin)
         return moved, tf.ones(tf.shape(x)[:1])
 
     def mover(self, seeds, steps, channels=None):
         """One step as `langevin.mover` gives it."""
         return mover(self.sweep, seeds, steps, *self.schedules, self.box, channels)
+
+    def _shared_mover(self, seeds, steps):
+        """As `mover`, for chains of unknown size: the graph of the level that this one is like, or
+        its own, with the settings and the weights of this one."""
+        weights = self.network.values() if isinstance(self.network, ScoringNetwork) else None
+        # Pairs, which differ between levels, are tensors, as exact as the numbers that they hold.
+        schedules = [tf.constant(pair, tf.float64) if isinstance(pair, tuple) else pair
+                     for pair in self.schedules]  # fmt: skip
+        how = {"schedules": schedules, "weights": weights}
+        steps = tf.convert_to_tensor(steps)
+        return functools.partial((self.like or self)._move, seeds=seeds, steps=steps, **how)
 
     @tf.function(autograph=False)
     def _move(self, t, x, seeds, steps, schedules, weights):
