@@ -90,7 +90,7 @@ def schedule(value, steps):
     in a float64 tensor."""
     if not tf.is_tensor(value) and not isinstance(value, (tuple, list)):
         return lambda t: value
-    first, last = tf.unstack(tf.convert_to_tensor(value, tf.float64))
+    first, last = tf.unstack(value) if tf.is_tensor(value) else value
     first, ratio = tf.cast(first, tf.float32), tf.cast(last / first, tf.float32)
     span = tf.cast(tf.maximum(steps - 1, 1), tf.float32)
     return lambda t: first * ratio ** (tf.cast(t, tf.float32) / span)
