@@ -86,11 +86,11 @@ def run(move, x, end, mask=None, begin=0):
 
 
 def schedule(value, steps):
-    """`t ->` the value at step t: constant, or geometric between the two ends of a pair, also one
-    in a float64 tensor."""
-    if not tf.is_tensor(value) and not isinstance(value, (tuple, list)):
+    """`t ->` the value at step t: constant, or geometric between the two ends of a pair, numbers or
+    scalar tensors of one type."""
+    if not isinstance(value, (tuple, list)):
         return lambda t: value
-    first, last = tf.unstack(value) if tf.is_tensor(value) else value
+    first, last = value
     first, ratio = tf.cast(first, tf.float32), tf.cast(last / first, tf.float32)
     span = tf.cast(tf.maximum(steps - 1, 1), tf.float32)
     return lambda t: first * ratio ** (tf.cast(t, tf.float32) / span)

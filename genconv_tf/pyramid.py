@@ -178,9 +178,11 @@ class Level:
         """As `mover`, for chains of unknown size: the graph of the level that this one is like, or
         its own, with the settings and the weights of this one."""
         weights = self.network.values() if isinstance(self.network, ScoringNetwork) else None
-        # Pairs, which differ between levels, are tensors, as exact as the numbers that they hold.
-        schedules = [tf.constant(pair, tf.float64) if isinstance(pair, tuple) else pair
-                     for pair in self.schedules]  # fmt: skip
+        # Numbers of pairs, which differ between levels, are tensors as exact as they are.
+        schedules = [
+            tuple(tf.constant(n, tf.float64) for n in pair) if isinstance(pair, tuple) else pair
+            for pair in self.schedules
+        ]
         how = {"schedules": schedules, "weights": weights}
         steps = tf.convert_to_tensor(steps)
         return functools.partial((self.like or self)._move, seeds=seeds, steps=steps, **how)
