@@ -25,6 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from genconv_tf.graphs import shared_graph
 from genconv_tf.parts import by_rows, shape_of, within
 from genconv_tf.resample import downsample_to_multiple, upsample
 
@@ -74,10 +75,8 @@ class Calibration(keras.layers.Layer):
         self.built = True
 
     def call(self, x):
-        # Of unknown lengths, the same graph for all bands: each would hold that of a large canvas.
-        correct = corrected if x.shape.is_fully_defined() else _corrected
         for factor, band in zip(self.factors, self.bands):
-            x = correct(x, *band.values, factor, self.torus)
+            x = corrected(x, *band.values, factor, self.torus)
         return x
 
     def begin(self):
@@ -134,7 +133,6 @@ class Band(keras.layers.Layer):
     def values(self):
         """The filter `(*lags, channels)`, and the quantiles `(channels, KNOTS)` of what is sampled
         and of what is observed: the tensors that `corrected` takes."""
-        # Read, since a graph that is given a variable itself is not to be used once that is gone.
         return [tf.convert_to_tensor(w) for w in (self.taps, self.sampled, self.observed)]
 
     def begin(self):
@@ -172,6 +170,7 @@ class Band(keras.layers.Layer):
         return taps
 
 
+@shared_graph
 def corrected(x, taps, sampled, observed, factor, torus):
     """`x`, whose averages over blocks of `factor` are corrected by the weights of a `Band`; large
     signals some rows at a time."""
@@ -183,9 +182,6 @@ def corrected(x, taps, sampled, observed, factor, torus):
         return by_rows(lambda *rows: filtered(x, taps, torus, *rows, curves), shape_of(x))
 
     return replaced(x, factor, torus, correct)
-
-
-_corrected = tf.function(corrected, autograph=False)
 
 
 def replaced(x, factor, torus, correct):

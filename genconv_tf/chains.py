@@ -19,6 +19,7 @@ class Chains:
         calibrations: a `Calibration` of every level, or none.
 
     Attributes:
+        windows: as given, `(None, ...)` where there are none.
         states: a variable of every level.
         spectra: what the calibrations remember, a list of variables of each.
         starts: lengths of what the chains below grow into, of every level.
@@ -33,10 +34,10 @@ class Chains:
                     f"Received: {[shape[0] for shape in shapes]}"
                 )
         whole = [tuple(shape[1:-1]) for shape in shapes]
-        windows = windows or [(None,) * len(lengths) for lengths in whole]
+        self.windows = windows or [(None,) * len(lengths) for lengths in whole]
         parts = [
             tuple(min(n, most or n) for n, most in zip(lengths, window, strict=True))
-            for lengths, window in zip(whole, windows, strict=True)
+            for lengths, window in zip(whole, self.windows, strict=True)
         ]
         # A window of the chain below grows into a window of this one, which may still be too long.
         self.starts = [

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from genconv_tf.penalty import penalised
 from genconv_tf.pyramid import per_level
 
 CHAIN_STARTS = ("fresh", "data", "mean")
@@ -114,6 +115,24 @@ class Learning:
             rate = keras.optimizers.schedules.PolynomialDecay(rate, self.updates, rate * final)
         config = {"learning_rate": rate, **config}
         return keras.optimizers.get({"class_name": name, "config": config})
+
+
+def level_gradient(level, data, chains, boundary, learning, penalty, seeds, iteration):
+    """Energy gap of a level, and what its weights descend: -log-likelihood and penalty.
+
+    Args:
+        level: a `Level`.
+        data, chains, boundary: as of `likelihood_gradient`.
+        learning: a `Learning`.
+        penalty: weight of the level's penalty on overshooting steps.
+        seeds, iteration: as of `penalty.penalised`.
+    """
+    how = learning.normalise, boundary
+    gap, gradient = likelihood_gradient(level.network, data, chains, *how)
+    if learning.by_variance:
+        gradient = by_variance(level.network, data, gradient)
+    often = iteration, penalty, learning.penalty_interval
+    return gap, penalised(gradient, level, data, chains, seeds, *often)
 
 
 def likelihood_gradient(network, data, chains, normalise="top", boundary=None):

@@ -12,7 +12,6 @@ from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.layers import plain
-from genconv_tf.penalty import penalised
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row, first_of
 from genconv_tf.windows import lengths_of, random_window
@@ -150,7 +149,7 @@ class GenerativeConvNet(keras.Model):
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
             [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],
-            [self.window(level) for level in self.levels],
+            [lengths_of(self.learning.window, net.receptive_field()) for net in self.networks],
             self.calibrations,
         )
 
@@ -224,21 +223,12 @@ class GenerativeConvNet(keras.Model):
 
     def level_gradient(self, i, data, chains):
         """Energy gap of level i, and what its weights descend: -log-likelihood and penalty."""
-        network = self.networks[i]
         seeds = noise.fold(self._update_seeds(1), i)
-        data = random_window(data, self.window(self.levels[i]), seeds, -5)
-        chains, edge = self.chains.seen(i, chains, network)
-        gap, gradient = ml.likelihood_gradient(network, data, chains, self.learning.normalise, edge)
-        if self.learning.by_variance:
-            gradient = ml.by_variance(network, data, gradient)
-        weight = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))[i]
-        iteration = tf.cast(self.optimizer.iterations, tf.int32)
-        often = iteration, weight, self.learning.penalty_interval
-        return gap, penalised(gradient, self.levels[i], data, chains, seeds, *often)
-
-    def window(self, level):
-        """Longest lengths that `level` runs and learns from, `None` along an axis for any."""
-        return lengths_of(self.learning.window, level.network.receptive_field())
+        data = random_window(data, self.chains.windows[i], seeds, -5)
+        chains, edge = self.chains.seen(i, chains, self.networks[i])
+        penalty = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))[i]
+        how = self.learning, penalty, seeds, tf.cast(self.optimizer.iterations, tf.int32)
+        return ml.level_gradient(self.levels[i], data, chains, edge, *how)
 
     # -- sampling ----------------------------------------------------------------------------
 

@@ -148,19 +148,18 @@ class ScoringNetwork(keras.layers.Layer):
             if self.specs[i].operation is None
         ]
 
-    def values(self):
-        """The learned weights, as tensors."""
-        return [tf.convert_to_tensor(w) for _, _, *pair in self.learned() for w in pair]
+    def learned_weights(self):
+        """Kernels and biases of `learned`, also of a network that is frozen: a list."""
+        return [w for _, _, *pair in self.learned() for w in pair]
 
     def holding(self, values):
-        """Context in which the learned weights are `values`, those of a network that `is_like` this
-        one: one graph computes them all."""
-        own = (w for _, _, *pair in self.learned() for w in pair)
-        return keras.StatelessScope(list(zip(own, values, strict=True)))
+        """Context in which the learned weights are `values`, tensors, such as those of a network
+        that `is_like` this one: one graph computes them all."""
+        return keras.StatelessScope(list(zip(self.learned_weights(), values, strict=True)))
 
     def is_like(self, other):
         """Whether both, networks of one model, differ in the values of their weights alone."""
-        own, others = ([w.shape for w in net.trainable_variables] for net in (self, other))
+        own, others = ([w.shape for w in net.learned_weights()] for net in (self, other))
         return self.specs == other.specs and own == others
 
     @property

@@ -177,7 +177,9 @@ class Level:
     def _shared_mover(self, seeds, steps):
         """As `mover`, for chains of unknown size: the graph of the level that this one is like, or
         its own, with the settings and the weights of this one."""
-        weights = self.network.values() if isinstance(self.network, ScoringNetwork) else None
+        weights = None
+        if isinstance(self.network, ScoringNetwork):
+            weights = [tf.convert_to_tensor(w) for w in self.network.learned_weights()]
         # Numbers of pairs, which differ between levels, are tensors as exact as they are.
         schedules = [
             tuple(tf.constant(n, tf.float64) for n in pair) if isinstance(pair, tuple) else pair

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from genconv_tf.graphs import shared_graph
 from genconv_tf.parts import by_rows, shape_of, within
 from genconv_tf.sizes import lengths
 
@@ -33,6 +34,7 @@ def downsample_to_multiple(x, factor):
     return x
 
 
+@shared_graph
 def upsample(x, size, torus=True, onto=None):
     """Interpolate `x` cubically (Keys, a = -1/2) to `size` samples per spatial axis.
 
@@ -45,13 +47,6 @@ def upsample(x, size, torus=True, onto=None):
     """
     rank = x.shape.rank - 2
     torus = (torus,) * rank if isinstance(torus, bool) else torus
-    if x.shape.is_fully_defined():
-        return _upsampled(x, size, torus, onto)
-    return _shared(x, tf.convert_to_tensor(size), torus, onto)
-
-
-def _upsampled(x, size, torus, onto):
-    rank = len(torus)
 
     def part(begin, end):
         made = _stretch(x, size[0], 1, torus[0], tf.range(begin, end))
@@ -62,10 +57,6 @@ def _upsampled(x, size, torus, onto):
     batch, channels = shape_of(x)[0], x.shape[-1]
     shape = [batch, *(size[axis] for axis in range(rank)), channels]
     return by_rows(part, shape)
-
-
-# Of unknown lengths: one graph for all levels of a pyramid.
-_shared = tf.function(_upsampled, autograph=False)
 
 
 def _stretch(x, new, axis, torus, which):

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf import noise, parts, resample
+from genconv_tf import noise, parts, pyramid
 from genconv_tf.blocks import score_gradient_in_blocks
 from genconv_tf.data import Preprocessing
 from genconv_tf.energy import score_gradient
+from genconv_tf.graphs import shared_graph
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.resample import upsample
 
@@ -123,8 +124,8 @@ def test_a_sample_in_parts_is_the_sample(model, monkeypatch):
     """Start, steps, noise, upsampling and decoding all in parts."""
     whole = model.sample(2, size=(38, 27), seed=4).astype(int)
     monkeypatch.setattr(parts, "LARGEST", 2 * 38 * 27 // 5)
-    again = tf.function(resample._upsampled, autograph=False)
-    monkeypatch.setattr(resample, "_shared", again)  # what was traced takes larger parts
+    again = shared_graph(upsample.__wrapped__)
+    monkeypatch.setattr(pyramid, "upsample", again)  # what was traced takes larger parts
     parted = []
     by_rows = parts.by_rows
 

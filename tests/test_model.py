@@ -66,6 +66,8 @@ def test_levels_of_the_same_layers_share_the_graph_of_a_step_and_not_what_they_a
     again = moved(fine)
     assert np.abs(again - own[1]).max() > 0.01
     np.testing.assert_array_equal(again, moved(dataclasses.replace(fine, like=None)))
+    model.trainable = False  # a frozen network has the same weights
+    np.testing.assert_array_equal(moved(fine), again)
     other = GenerativeConvNet([[{"filters": 4}], [{"filters": 5}]], levels=2)
     assert other.levels[1].like is None
 
