@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import ndimage
 
 from genconv_tf import GenerativeConvNet, blending, calibration, noise, parts, pyramid, synthesis
 from genconv_tf.calibration import KNOTS, MOST_SHIFT, Calibration
@@ -70,7 +71,18 @@ def test_quantiles_are_those_of_numpy():
 def test_a_new_one_changes_nothing(rank):
     x = draw((2, *LENGTHS[rank], 2))
     made = Calibration(2, LENGTHS[rank], (True,) * rank)
-    np.testing.assert_array_equal(made(tf.constant(x)), x)
+    np.testing.assert_allclose(made(tf.constant(x)), x, atol=1e-5)
+
+
+@pytest.mark.parametrize("torus", [True, False])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_filter_is_the_convolution_of_scipy(rank, torus):
+    x, taps = draw((2, *LENGTHS[rank], 2)), draw((*[17, 5, 3][:rank], 2), 1)
+    received = calibration.filtered(tf.constant(x), tf.constant(taps), (torus,) * rank)
+    for i, channel in np.ndindex(2, 2):
+        mode = "grid-wrap" if torus else "nearest"
+        expected = ndimage.correlate(x[i, ..., channel], taps[..., channel], mode=mode)
+        np.testing.assert_allclose(received[i, ..., channel], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("rank", [1, 2])
