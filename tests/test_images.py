@@ -109,6 +109,24 @@ def test_images_come_to_one_size(photograph):
     assert next(iter(images(photograph, size=96))).shape == (1, 96, 96, 3)
 
 
+def test_a_region_is_taken_before_all_else(photograph, picture):
+    """Of arrays, where all are of one size, and of files, each as it comes."""
+    part = photograph[8:40, 3:35].astype(np.float32)
+    for source in (photograph, str(picture)):
+        dataset = images(source, region=(8, 3, 32, 32))
+        x = next(iter(dataset))[0]
+        np.testing.assert_allclose(x + dataset.preprocessing.mean, part, atol=1e-3)
+        np.testing.assert_allclose(dataset.preprocessing.mean, part.mean((0, 1)), atol=0.01)
+    assert next(iter(images(photograph, size=16, region=(8, 3, 32, 32)))).shape == (1, 16, 16, 3)
+
+
+def test_an_image_that_ends_before_the_region_is_named(photograph, tmp_path):
+    for name, image in (("a.png", photograph), ("b.png", photograph[:30])):
+        write_image(tmp_path / name, image)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="where the region ends"):
+        list(images(tmp_path, region=(8, 3, 32, 32)))
+
+
 def test_there_may_be_more_random_windows_than_images(photograph, picture):
     for source in (photograph, str(picture)):
         patches = next(iter(images(source, size=10, crop="random", mean="none", batch=50))).numpy()
@@ -136,6 +154,9 @@ def test_random_windows_are_windows_and_depend_on_the_seed(photograph):
         ({"crop": "middle"}, "Expected crop"),
         ({"size": 0}, "positive size"),
         ({"mean": "median"}, "Expected mean"),
+        ({"region": (40, 0, 10, 10)}, "Expected a region within"),
+        ({"region": (1, 2, 3)}, "Expected a region of 4 numbers"),
+        ({"region": (1, 2, 0, 3)}, "Expected a region of 4 numbers"),
     ],
 )
 def test_bad_arguments_are_refused(photograph, arguments, message):

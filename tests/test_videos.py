@@ -69,6 +69,15 @@ def test_a_dataset_undoes_its_preprocessing_and_crops(clip):
     np.testing.assert_allclose(whole.preprocessing.mean, clip.mean((0, 1, 2)), atol=0.01)
 
 
+def test_a_region_of_a_video_is_taken_from_every_frame(clip, tmp_path):
+    write_video(tmp_path / "a.gif", clip)
+    for source in (clip, tmp_path / "a.gif"):
+        x = next(iter(data.videos(source, region=(4, 8, 16, 20), mean="none")))
+        np.testing.assert_allclose(x[0], clip[:, 4:20, 8:28], atol=1)
+    with pytest.raises(ValueError, match="Expected a region within 32x48 pixels"):
+        data.videos(clip, region=(20, 0, 16, 16))
+
+
 def test_a_folder_of_videos_is_several(tmp_path, clip):
     write_video(tmp_path / "a.gif", clip)
     write_video(tmp_path / "b.gif", clip[::-1])

@@ -25,6 +25,7 @@ def images(
     split="train",
     feature="image",
     seed=0,
+    region=None,
 ):
     """Images as a `tf.data.Dataset` of `(batch, height, width, channels)` float32.
 
@@ -47,10 +48,12 @@ def images(
             colours, see `principal_colours`, `"grey"` for their mean alone.
         split, feature: of a TFDS name.
         seed: of random windows.
+        region: `(top, left, height, width)` in pixels, the part of every image that is taken before
+            all else; `None` for the whole.
 
     Raises:
         ValueError: nothing is found, or a file does not decode, or is smaller than `size` where it
-            is cut.
+            is cut, or than where the `region` ends.
     """
     if crop not in ("resize", "random", "none"):
         raise ValueError(f'Expected crop "resize", "random" or "none". Received: {crop!r}')
@@ -74,6 +77,7 @@ def images(
         else:
             raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
             raw = raw.cache() if count < batch else raw
+    raw, first = raw.map(lambda image: cut(image, region)), cut(first, region)
     size = tuple(size or first.shape[:2])
 
     # A thousand images tell the colours of a large dataset well enough.
@@ -157,6 +161,27 @@ def principal_colours(colours, media):
     kept[-1] = True
     basis = (axes * sizes).T[kept][::-1]
     return tuple(tuple(round(float(v), 6) for v in row) for row in basis)
+
+
+def cut(media, region):
+    """The `region` `(top, left, height, width)` of `media` `(..., height, width, 3)`, an array or a
+    tensor; all of it for `None`."""
+    if region is None:
+        return media
+    if len(region) != 4 or min(region) < 0 or min(region[2:]) < 1:
+        raise ValueError("Expected a region of 4 numbers, top, left, height, width, the last two "
+                         f"positive. Received: {list(region)}")  # fmt: skip
+    top, left, height, width = region
+    if isinstance(media, np.ndarray):
+        if media.shape[-3] < top + height or media.shape[-2] < left + width:
+            raise ValueError(f"Expected a region within {media.shape[-3]}x{media.shape[-2]} pixels."
+                             f" Received: {list(region)}, top, left, height, width")  # fmt: skip
+        return media[..., top : top + height, left : left + width, :]
+    least = top + height, left + width
+    message = f"Expected media of at least {least}, where the region ends"
+    enough = tf.debugging.assert_greater_equal(tf.shape(media)[-3:-1], least, message)
+    with tf.control_dependencies([enough]):
+        return tf.identity(media)[..., top : top + height, left : left + width, :]
 
 
 def to_size(image, size, crop="resize", seed=None):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from genconv_tf.data import decode
 from genconv_tf.data.generated import VIDEOS, generate, is_generated
-from genconv_tf.data.images import mean_colour, principal_colours, to_size
+from genconv_tf.data.images import cut, mean_colour, principal_colours, to_size
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
 from genconv_tf.files import whole_file
@@ -31,6 +31,7 @@ def videos(
     split="train",
     feature="video",
     rate=None,
+    region=None,
 ):
     """Videos as a `tf.data.Dataset` of `(batch, frames, height, width, channels)` float32.
 
@@ -54,9 +55,12 @@ def videos(
         colours: `"rgb"`, `"principal"` or `"grey"`, as for images.
         split, feature: of a TFDS name.
         rate: frames a second of what is written back; `None` for that of the first file, or 25.
+        region: `(top, left, height, width)` in pixels, the part of every frame that is taken before
+            all else, such as what is stationary of a scene; `None` for the whole.
 
     Raises:
-        ValueError: nothing is found, or a file does not decode or has too few frames.
+        ValueError: nothing is found, or a file does not decode or has too few frames, or frames are
+            smaller than where the `region` ends.
     """
     if crop not in ("resize", "none"):
         raise ValueError(f'Expected crop "resize" or "none". Received: {crop!r}')
@@ -84,6 +88,7 @@ def videos(
         )
     if len(first) < (frames or 1):
         raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
+    raw, first = raw.map(lambda video: cut(video, region)), cut(first, region)
     shape = (len(first), *(size or first.shape[1:3]), 3)
     preprocessing = Preprocessing(
         mean=_mean_frame(first, shape[1:3], crop)
