@@ -6,7 +6,8 @@ The photograph of `texture-pool` is looked for in DIR, since no package carries 
 of `frame-...` in the folder that GENCONV_HOME names. For each:
 `genconv train`, a SavedModel, figures of fresh samples from it, and the preset with its card under
 `saved_models/`. Then the index of checksums, and the picture of the README. An interrupted training
-goes on where it stopped. With `--cards` nothing is learned: all cards are rendered anew from the
+goes on where it stopped. With `--calibrate` nothing is learned but the calibrations of a model that
+is published already. With `--cards` nothing is learned: all cards are rendered anew from the
 metadata and pictures that are there, and the index is written.
 """
 
@@ -98,16 +99,18 @@ ORIGINS = {
 }
 
 
-def publish(name, runs, photographs, vgg, changes):
-    origin, run = ORIGINS[name], runs / name
+def publish(name, runs, photographs, vgg, changes, calibrate):
+    origin = ORIGINS[name]
     extra = [word for setting in changes for word in ("--set", setting)]
     generated = is_generated(origin.source)
     source = origin.source if generated else photograph(name, runs, photographs)
-    if not (run / "preset").is_dir():
-        resume = ["--resume"] if (run / "run.json").is_file() else []
-        size = ["--size", SIZE] if origin.recipe in ("texture", "frame-texture") else []
-        genconv("train", origin.recipe, source, "--output", run, *size, *extra, *resume)
-    model = presets.halved(GenerativeConvNet.from_preset(run))
+    command = shlex.join(["python", "benchmarks/publish.py", name, *extra])
+    if calibrate:
+        model = calibrated(name, source)
+        command = f"{presets.facts(PUBLISHED / name)['command']}; {command} --calibrate"
+    else:
+        model = learned(origin.recipe, source, runs / name, extra)
+    model = presets.halved(model)
     exported = runs / "saved_models" / name / "1"
     model.export(exported, replace=True)
     samples = ExportedModel(exported).sample(4, seed=1)
@@ -118,7 +121,7 @@ def publish(name, runs, photographs, vgg, changes):
         "recipe": origin.recipe,
         "source": origin.source,
         "licence": origin.licence,
-        "command": shlex.join(["python", "benchmarks/publish.py", name, *extra]),
+        "command": command,
         "figures": figures,
     }
     folder = PUBLISHED / name
@@ -129,6 +132,25 @@ def publish(name, runs, photographs, vgg, changes):
     print(
         name, {key: round(value.get("ratio", value["value"]), 2) for key, value in figures.items()}
     )
+
+
+def learned(recipe, source, run, extra):
+    """The model of a recipe, learned in the folder `run` unless it was before."""
+    if not (run / "preset").is_dir():
+        resume = ["--resume"] if (run / "run.json").is_file() else []
+        size = ["--size", SIZE] if recipe in ("texture", "frame-texture") else []
+        genconv("train", recipe, source, "--output", run, *size, *extra, *resume)
+    return GenerativeConvNet.from_preset(run)
+
+
+def calibrated(name, source):
+    """The published model, its sampler calibrated by fresh samples and its exemplar."""
+    model = GenerativeConvNet.from_preset(PUBLISHED / name)
+    sampler = {**dataclasses.asdict(model.sampler), "calibrated": True}
+    exemplar = exemplar_of(model, source).astype(np.float32)
+    model = model.twin(sampler=sampler)
+    model.calibrate(model.preprocessing.encode(exemplar)[None])
+    return model
 
 
 def photograph(name, runs, photographs):
@@ -177,6 +199,7 @@ def main():
     options.add_argument("--photographs", type=pathlib.Path, default=ROOT, metavar="DIR")
     options.add_argument("--vgg", help="VGG-19 filters (.npz) for the figures of the cards")
     options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    options.add_argument("--calibrate", action="store_true", help="learn calibrations alone")
     options.add_argument("--cards", action="store_true", help="render all cards anew and stop")
     options = options.parse_args()
     if options.cards:
@@ -187,7 +210,7 @@ def main():
     options.runs.mkdir(parents=True, exist_ok=True)
     names = options.names or list(ORIGINS)
     for name in names:
-        publish(name, options.runs, options.photographs, options.vgg, options.set)
+        publish(name, options.runs, options.photographs, options.vgg, options.set, options.calibrate)
     presets.write_index(PUBLISHED)
     textures = [f"texture-{name}" for name in SHOWN]
     if set(textures) & set(names):

@@ -347,9 +347,15 @@ class GenerativeConvNet(keras.Model):
         }
 
     def twin(self, **changes):
-        """A model of the same weights with other arguments, and without chains or optimizer."""
+        """A model of the same weights with other arguments, and without chains or optimizer.
+
+        One that is calibrated where this one is not has calibrations that change nothing: call its
+        `calibrate`.
+        """
         twin = type(self).from_config({**self.get_config(), **changes})
-        twin.set_weights(self.get_weights())
+        own, made = ([*m.networks, *m.calibrations] for m in (self, twin))
+        for layer, other in zip(own, made):  # one may have no calibrations
+            other.set_weights(layer.get_weights())
         return twin
 
     @classmethod

@@ -257,6 +257,18 @@ def test_an_export_samples_what_the_model_samples(model, tmp_path):
     np.testing.assert_array_equal(exported.sample(2, size=(40, 32)), model.sample(2, (40, 32)))
 
 
+def test_a_plain_model_is_calibrated_later(model):
+    sampler, data = dataclasses.asdict(model.sampler), 20 * draw((1, 40, 40, 3))
+    plain, expected = model.twin(sampler={**sampler, "calibrated": False}), model.twin()
+    later = plain.twin(sampler=sampler)
+    np.testing.assert_array_equal(later.sample(2, seed=4), plain.sample(2, seed=4))
+    for each in (later, expected):
+        each.calibrate(data)
+    for mine, its in zip(expected.get_weights(), later.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, its)
+    assert np.abs(later.sample(2, seed=4).astype(int) - plain.sample(2, seed=4)).max() > 10
+
+
 def test_f_learns_from_chains_as_they_were_before_calibration(model):
     model.build_chains((40, 40))
     observed = pyramid.levels_of(tf.constant(20 * draw((1, 40, 40, 3))), model.levels)
