@@ -99,13 +99,13 @@ ORIGINS = {
 }
 
 
-def publish(name, runs, photographs, vgg, changes, calibrate):
-    origin = ORIGINS[name]
-    extra = [word for setting in changes for word in ("--set", setting)]
+def publish(name, options):
+    origin, runs = ORIGINS[name], options.runs
+    extra = [word for setting in options.set for word in ("--set", setting)]
     generated = is_generated(origin.source)
-    source = origin.source if generated else photograph(name, runs, photographs)
+    source = origin.source if generated else photograph(name, runs, options.photographs)
     command = shlex.join(["python", "benchmarks/publish.py", name, *extra])
-    if calibrate:
+    if options.calibrate:
         model = calibrated(name, source)
         command = f"{presets.facts(PUBLISHED / name)['command']}; {command} --calibrate"
     else:
@@ -115,7 +115,7 @@ def publish(name, runs, photographs, vgg, changes, calibrate):
     model.export(exported, replace=True)
     samples = ExportedModel(exported).sample(4, seed=1)
     exemplar, rate = exemplar_of(model, source), model.preprocessing.rate
-    figures = measure(exemplar, list(samples), vgg, rate)
+    figures = measure(exemplar, list(samples), options.vgg, rate)
     facts = {
         "summary": origin.summary,
         "recipe": origin.recipe,
@@ -210,7 +210,7 @@ def main():
     options.runs.mkdir(parents=True, exist_ok=True)
     names = options.names or list(ORIGINS)
     for name in names:
-        publish(name, options.runs, options.photographs, options.vgg, options.set, options.calibrate)
+        publish(name, options)
     presets.write_index(PUBLISHED)
     textures = [f"texture-{name}" for name in SHOWN]
     if set(textures) & set(names):
