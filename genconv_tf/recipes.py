@@ -12,7 +12,7 @@ from genconv_tf.resources import resource
 _SECTIONS = ("recipe", "data", "model", "reference", "sampler", "learning")
 _RECIPE_KEYS = {"name", "summary", "paper", "minutes", "input"}
 _DATA_KEYS = {"kind", "size", "crop", "mean", "batch", "frames", "start", "stride", "rate",
-              "seconds", "scale", "colours", "subbands"}  # fmt: skip
+              "seconds", "scale", "colours", "subbands", "region"}  # fmt: skip
 _MODEL_KEYS = {"layers", "rank", "channels", "levels", "factor", "boundary", "weight_init",
                "weight_scale", "bank", "precision", "size", "seed"}  # fmt: skip
 

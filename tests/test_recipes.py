@@ -1,7 +1,9 @@
+import inspect
+
 import numpy as np
 import pytest
 
-from genconv_tf import GenerativeConvNet, recipes
+from genconv_tf import GenerativeConvNet, data, recipes
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +18,13 @@ def filters(tmp_path_factory):
     folder = tmp_path_factory.mktemp("filters")
     np.savez(folder / "vgg19_normalised_conv1_1_to_conv3_1.npz", **held)
     return folder
+
+
+@pytest.mark.parametrize("load", [data.images, data.videos, data.sounds])
+def test_a_recipe_may_set_whatever_a_loader_takes(load):
+    """But for what the command line has options of its own for."""
+    taken = set(inspect.signature(load).parameters) - {"source", "split", "feature", "seed"}
+    recipes.load("texture", {f"data.{name}": 1 for name in taken})
 
 
 @pytest.mark.parametrize("name", recipes.names())
