@@ -22,7 +22,7 @@ def sounds(
     start=0.0,
     batch=None,
     mean="own",
-    scale=1 / 127.5,
+    scale=None,
     subbands=None,
     split="train",
     feature="audio",
@@ -41,8 +41,9 @@ def sounds(
         start: seconds to skip.
         batch: sounds in a batch; `None` for all of them, and 16 for TFDS.
         mean: `"own"` subtracts the mean of all sounds, a number itself.
-        scale: amplitude of one unit of x. The default gives sounds the range of pixels, for which
-            a Langevin step of 0.3 and a reference of standard deviation 1 are meant.
+        scale: amplitude of one unit of x; `None` gives sounds, loud or quiet, the range of pixels,
+            for which a Langevin step of 0.3 and a reference of standard deviation 1 are meant: the
+            largest amplitude is 127.5.
         subbands: instead of samples, x is the loudness and the carriers of frames of so many of
             them: `(batch, frames, bands + subbands)`; see `genconv_tf.data.subbands`.
         split, feature: of a TFDS name, whose sounds are integers at the rate of its builder.
@@ -51,7 +52,7 @@ def sounds(
         ValueError: nothing is found, or a file does not decode, is silent or is shorter than asked
             for.
     """
-    if not rate > 0 or not scale > 0 or not start >= 0:
+    if not rate > 0 or not (scale is None or scale > 0) or not start >= 0:
         raise ValueError("Expected a positive rate and scale and a start >= 0. "
                          f"Received: {rate}, {scale}, {start}")  # fmt: skip
     if seconds is not None and not seconds > 0:
@@ -80,6 +81,7 @@ def sounds(
     mean = round(float(cut.mean()), 6) if mean == "own" else float(mean)
     batch = min(batch or len(cut), len(cut))
     if subbands is None:
+        scale = scale or float(np.abs(cut - mean).max()) / 127.5
         preprocessing = Preprocessing(mean, scale, low=-1.0, high=1.0, dtype="float32", rate=rate)
         x = preprocessing.encode(cut)
     else:
