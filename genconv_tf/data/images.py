@@ -168,9 +168,10 @@ def cut(media, region):
     tensor; all of it for `None`."""
     if region is None:
         return media
-    if len(region) != 4 or min(region) < 0 or min(region[2:]) < 1:
-        raise ValueError("Expected a region of 4 numbers, top, left, height, width, the last two "
-                         f"positive. Received: {list(region)}")  # fmt: skip
+    known = isinstance(region, list | tuple) and all(isinstance(n, int) for n in region)
+    if not known or len(region) != 4 or min(region) < 0 or min(region[2:]) < 1:
+        raise ValueError("Expected a region of 4 whole numbers, top, left, height, width, the last "
+                         f"two positive. Received: {region!r}")  # fmt: skip
     top, left, height, width = region
     if isinstance(media, np.ndarray):
         if media.shape[-3] < top + height or media.shape[-2] < left + width:
