@@ -155,10 +155,10 @@ def test_random_windows_are_windows_and_depend_on_the_seed(photograph):
         ({"size": 0}, "positive size"),
         ({"mean": "median"}, "Expected mean"),
         ({"region": (40, 0, 10, 10)}, "Expected a region within"),
-        ({"region": (1, 2, 3)}, "Expected a region of 4 whole numbers"),
-        ({"region": (1, 2, 0, 3)}, "Expected a region of 4 whole numbers"),
-        ({"region": (1, 2, 0.5, 3)}, "Expected a region of 4 whole numbers"),
-        ({"region": "here"}, "Expected a region of 4 whole numbers"),
+        ({"region": (1, 2, 3)}, "^Expected a region of 4 whole numbers"),
+        ({"region": (1, 2, 0, 3)}, "^Expected a region of 4 whole numbers"),
+        ({"region": (1, 2, 0.5, 3)}, "^Expected a region of 4 whole numbers"),
+        ({"region": "here"}, "^Expected a region of 4 whole numbers"),
     ],
 )
 def test_bad_arguments_are_refused(photograph, arguments, message):

@@ -77,7 +77,7 @@ def images(
         else:
             raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
             raw = raw.cache() if count < batch else raw
-    raw, first = raw.map(lambda image: cut(image, region)), cut(first, region)
+    first, raw = cut(first, region), raw.map(lambda image: cut(image, region))
     size = tuple(size or first.shape[:2])
 
     # A thousand images tell the colours of a large dataset well enough.

@@ -88,7 +88,7 @@ def videos(
         )
     if len(first) < (frames or 1):
         raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
-    raw, first = raw.map(lambda video: cut(video, region)), cut(first, region)
+    first, raw = cut(first, region), raw.map(lambda video: cut(video, region))
     shape = (len(first), *(size or first.shape[1:3]), 3)
     preprocessing = Preprocessing(
         mean=_mean_frame(first, shape[1:3], crop)
