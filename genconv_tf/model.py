@@ -337,24 +337,19 @@ class GenerativeConvNet(keras.Model):
     # -- configuration -----------------------------------------------------------------------
 
     def get_config(self):
-        layers = plain(self._config["layers"])
         parts = ("reference", "sampler", "learning", "preprocessing")
         return {
             "name": self.name,
             **self._config,
-            "layers": layers,
+            "layers": plain(self._config["layers"]),
             **{part: dataclasses.asdict(getattr(self, part)) for part in parts},
         }
 
     def twin(self, **changes):
-        """A model of the same weights with other arguments, and without chains or optimizer.
-
-        One that is calibrated where this one is not has calibrations that change nothing: call its
-        `calibrate`.
-        """
+        """A model of the same weights with other arguments, and without chains or optimizer."""
         twin = type(self).from_config({**self.get_config(), **changes})
         own, made = ([*m.networks, *m.calibrations] for m in (self, twin))
-        for layer, other in zip(own, made):  # one may have no calibrations
+        for layer, other in zip(own, made):  # One may have no calibrations; new ones do nothing.
             other.set_weights(layer.get_weights())
         return twin
 

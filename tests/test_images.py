@@ -120,6 +120,13 @@ def test_a_region_is_taken_before_all_else(photograph, picture):
     assert next(iter(images(photograph, size=16, region=(8, 3, 32, 32)))).shape == (1, 16, 16, 3)
 
 
+def test_a_region_of_what_is_generated_is_scaled_to_the_size():
+    """As that of the whole, which is generated larger."""
+    whole = next(iter(images("generated:leaves", mean="none")))[0].numpy()
+    part = next(iter(images("generated:leaves", 32, mean="none", region=(5, 9, 32, 32))))[0]
+    np.testing.assert_array_equal(part, whole[5:37, 9:41])
+
+
 def test_an_image_that_ends_before_the_region_is_named(photograph, tmp_path):
     for name, image in (("a.png", photograph), ("b.png", photograph[:30])):
         write_image(tmp_path / name, image)

@@ -61,7 +61,9 @@ def images(
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
     if is_generated(source):
-        source = generate(source, IMAGES | TEXTURES, size=size, seed=seed)
+        # Of a region that is scaled to `size`, the whole is larger.
+        whole = size if region is None else None
+        source = generate(source, IMAGES | TEXTURES, size=whole, seed=seed)
     if isinstance(source, str) and source.startswith("tfds:"):
         raw, first = from_tfds(source[5:], split, feature)
         count = int(raw.cardinality())  # negative where a dataset does not know it
@@ -77,7 +79,8 @@ def images(
         else:
             raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
             raw = raw.cache() if count < batch else raw
-    first, raw = cut(first, region), raw.map(lambda image: cut(image, region))
+    check_region(region, first.shape)
+    raw, first = raw.map(lambda image: cut(image, region)), np.asarray(cut(first, region))
     size = tuple(size or first.shape[:2])
 
     # A thousand images tell the colours of a large dataset well enough.
@@ -163,21 +166,26 @@ def principal_colours(colours, media):
     return tuple(tuple(round(float(v), 6) for v in row) for row in basis)
 
 
-def cut(media, region):
-    """The `region` `(top, left, height, width)` of `media` `(..., height, width, 3)`, an array or a
-    tensor; all of it for `None`."""
+def check_region(region, shape):
+    """Raise a `ValueError` unless `region` is `None` or lies within `(..., height, width, 3)`."""
     if region is None:
-        return media
+        return
     known = isinstance(region, list | tuple) and all(isinstance(n, int) for n in region)
     if not known or len(region) != 4 or min(region) < 0 or min(region[2:]) < 1:
         raise ValueError("Expected a region of 4 whole numbers, top, left, height, width, the last "
                          f"two positive. Received: {region!r}")  # fmt: skip
     top, left, height, width = region
-    if isinstance(media, np.ndarray):
-        if media.shape[-3] < top + height or media.shape[-2] < left + width:
-            raise ValueError(f"Expected a region within {media.shape[-3]}x{media.shape[-2]} pixels."
-                             f" Received: {list(region)}, top, left, height, width")  # fmt: skip
-        return media[..., top : top + height, left : left + width, :]
+    if shape[-3] < top + height or shape[-2] < left + width:
+        raise ValueError(f"Expected a region within {shape[-3]}x{shape[-2]} pixels. "
+                         f"Received: {list(region)}, top, left, height, width")  # fmt: skip
+
+
+def cut(media, region):
+    """The `region` `(top, left, height, width)` of the tensor `media` `(..., height, width, 3)`;
+    all of it for `None`."""
+    if region is None:
+        return media
+    top, left, height, width = region
     least = top + height, left + width
     message = f"Expected media of at least {least}, where the region ends"
     enough = tf.debugging.assert_greater_equal(tf.shape(media)[-3:-1], least, message)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from genconv_tf.data import decode
 from genconv_tf.data.generated import VIDEOS, generate, is_generated
-from genconv_tf.data.images import cut, mean_colour, principal_colours, to_size
+from genconv_tf.data.images import check_region, cut, mean_colour, principal_colours, to_size
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
 from genconv_tf.files import whole_file
@@ -70,7 +70,9 @@ def videos(
     size = None if size is None else lengths(size, 2)
     if is_generated(source):
         needed = None if frames is None else start + frames * stride
-        source = generate(source, VIDEOS, frames=needed, size=size)
+        # Of a region that is scaled to `size`, the whole is larger.
+        whole = size if region is None else None
+        source = generate(source, VIDEOS, frames=needed, size=whole)
     taken = slice(start, None if frames is None else start + (frames - 1) * stride + 1, stride)
     if isinstance(source, str) and source.startswith("tfds:"):
         raw, first = from_tfds(source[5:], split, feature)
@@ -88,7 +90,8 @@ def videos(
         )
     if len(first) < (frames or 1):
         raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
-    first, raw = cut(first, region), raw.map(lambda video: cut(video, region))
+    check_region(region, first.shape)
+    raw, first = raw.map(lambda video: cut(video, region)), np.asarray(cut(first, region))
     shape = (len(first), *(size or first.shape[1:3]), 3)
     preprocessing = Preprocessing(
         mean=_mean_frame(first, shape[1:3], crop)
