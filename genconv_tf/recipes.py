@@ -35,21 +35,14 @@ def load(recipe, changes=None):
     Raises:
         ValueError: unknown recipe, section or key.
     """
-    path = _find(recipe)
-    try:
-        content = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"Expected a TOML recipe. Received: {path} ({error})") from None
-    for dotted, value in (changes or {}).items():
-        *sections, key = dotted.split(".")
-        if not sections or not key:
-            raise ValueError(f"Expected a setting as section.key. Received: {dotted!r}")
-        place = content
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[key] = value
+    content = _read(recipe, changes)
     _check(content)
     return {section: content.get(section, {}) for section in _SECTIONS}
+
+
+def rank(recipe, changes=None):
+    """Number of spatial axes, of a recipe that is not checked: TensorFlow is not imported."""
+    return _read(recipe, changes).get("model", {}).get("rank", 2)
 
 
 def model_config(recipe, data=None, changes=None):
@@ -80,6 +73,28 @@ def parse_setting(text):
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return key.strip(), value.strip()
+
+
+def _read(recipe, changes):
+    path = _find(recipe)
+    try:
+        content = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"Expected a TOML recipe. Received: {path} ({error})") from None
+    for dotted, value in (changes or {}).items():
+        *sections, key = dotted.split(".")
+        if not sections or not key:
+            raise ValueError(f"Expected a setting as section.key. Received: {dotted!r}")
+        place = content
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"Expected a table of settings at {section}. Received: {place!r}")
+        place[key] = value
+    for section, values in content.items():
+        if not isinstance(values, dict):
+            raise ValueError(f"Expected a table of settings at {section}. Received: {values!r}")
+    return content
 
 
 def _find(recipe):

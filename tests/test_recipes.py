@@ -82,6 +82,7 @@ def test_settings_are_changed_by_name():
         ({"learning.update": 7}, "did you mean updates"),
         ({"sampling.steps": 7}, "Expected a section"),
         ({"steps": 7}, r"section\.key"),
+        ({"model.levels.coarse": 7}, "table of settings at levels"),
     ],
 )
 def test_unknown_keys_are_refused_with_a_guess(changes, message):
@@ -97,5 +98,9 @@ def test_unknown_and_broken_recipes_are_refused(tmp_path):
     (tmp_path / "broken.toml").write_text("layers = [")
     with pytest.raises(ValueError, match="Expected a TOML recipe"):
         recipes.load(tmp_path / "broken.toml")
+    (tmp_path / "flat.toml").write_text("model = 3")
+    for read in (recipes.load, recipes.rank):
+        with pytest.raises(ValueError, match="table of settings at model"):
+            read(tmp_path / "flat.toml")
     with pytest.raises(ValueError, match="Expected key=value"):
         recipes.parse_setting("updates")

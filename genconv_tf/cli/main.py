@@ -7,6 +7,7 @@ import re
 import sys
 
 import genconv_tf
+from genconv_tf import onednn, recipes
 from genconv_tf.quiet import keras_silent, quiet
 
 WITHOUT_TENSORFLOW = ("list", "serve", "gallery")  # commands that answer sooner, or not by it
@@ -23,6 +24,9 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MAX_VLOG_LEVEL", "-1")
     try:
         tensorflow = options.command not in WITHOUT_TENSORFLOW
+        if hasattr(options, "recipe"):
+            changes = dict(map(recipes.parse_setting, getattr(options, "set", [])))
+            onednn.prefer(recipes.rank(options.recipe, changes))
         if tensorflow:
             with quiet():  # TensorFlow speaks of oneDNN while it is imported.
                 importlib.import_module("tensorflow")

@@ -1,0 +1,63 @@
+"""oneDNN is asked for where it is faster, and never against the user or too late."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from genconv_tf import onednn
+from genconv_tf.cli.main import main
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """An environment of its own, before TensorFlow is imported."""
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    return os.environ
+
+
+@pytest.mark.parametrize("rank, expected", [(1, None), (2, None), (3, "1")])
+def test_videos_alone_ask_for_it(environment, rank, expected):
+    onednn.prefer(rank)
+    assert environment.get(onednn.SWITCH) == expected
+
+
+def test_the_user_decides(environment):
+    environment[onednn.SWITCH] = "0"
+    onednn.prefer(3)
+    assert environment[onednn.SWITCH] == "0"
+
+
+def test_once_tensorflow_is_there_it_is_too_late(environment, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", object())
+    onednn.prefer(3)
+    assert onednn.SWITCH not in environment
+
+
+RECIPES = [
+    (["video-scene"], "1"),
+    (["texture"], "None"),
+    (["texture", "--set", "model.rank=3", "--set", 'data.kind="video"'], "1"),
+]
+
+
+@pytest.mark.parametrize("words, expected", RECIPES)
+def test_the_commands_look_at_the_recipe(words, expected, tmp_path):
+    recipe, *more = words
+    told = ["train", recipe, "missing", "--output", str(tmp_path / "run"), *more]
+    program = (
+        "import os; from genconv_tf.cli.main import main; "
+        f"code = main({told}); print(code, os.environ.get({onednn.SWITCH!r}))"
+    )
+    outside = {k: v for k, v in os.environ.items() if k != onednn.SWITCH}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=outside, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["2", expected], done.stderr
+
+
+def test_an_unknown_recipe_is_named_as_before(capsys):
+    assert main(["train", "textur", "missing", "--output", "run"]) == 2
+    assert "texture" in capsys.readouterr().err
