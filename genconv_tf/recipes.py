@@ -75,6 +75,11 @@ def parse_setting(text):
         return key.strip(), value.strip()
 
 
+def parse_settings(texts):
+    """`{"section.key": value}` of several: `changes` of `load`."""
+    return dict(map(parse_setting, texts))
+
+
 def _read(recipe, changes):
     path = _find(recipe)
     try:

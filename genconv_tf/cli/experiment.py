@@ -22,7 +22,7 @@ SHOWN = 8  # images of a sheet
 
 
 def run(options):
-    changes = dict(recipes.parse_setting(text) for text in options.set)
+    changes = recipes.parse_settings(options.set)
     content = recipes.load(options.recipe, changes)
     options.input = options.input or [default_input(content["recipe"])]
     folder = pathlib.Path(options.output)

@@ -13,7 +13,7 @@ from genconv_tf.data.media import write
 
 
 def run(options):
-    changes = dict(recipes.parse_setting(text) for text in options.set)
+    changes = recipes.parse_settings(options.set)
     given = {**vars(options), "size": None, "split": "train", "feature": None}
     data = load(recipes.load(options.recipe, changes), argparse.Namespace(**given))
     model = GenerativeConvNet(**recipes.model_config(options.recipe, data, changes))

@@ -25,8 +25,7 @@ def main(argv=None):
     try:
         tensorflow = options.command not in WITHOUT_TENSORFLOW
         if hasattr(options, "recipe"):
-            changes = dict(map(recipes.parse_setting, getattr(options, "set", [])))
-            onednn.prefer(recipes.rank(options.recipe, changes))
+            onednn.prefer(recipes.rank(options.recipe, recipes.parse_settings(options.set)))
         if tensorflow:
             with quiet():  # TensorFlow speaks of oneDNN while it is imported.
                 importlib.import_module("tensorflow")

@@ -21,7 +21,7 @@ COLOURS = ((44, 98, 170), (214, 82, 42), (60, 150, 80), (130, 90, 160))  # of th
 
 
 def run(options):
-    changes = dict(recipes.parse_setting(text) for text in options.set)
+    changes = recipes.parse_settings(options.set)
     if options.seed is not None:
         changes["model.seed"] = options.seed
     content = recipes.load(options.recipe, changes)

@@ -11,7 +11,7 @@ from genconv_tf.kinds import KINDS
 
 
 def run(options):
-    changes = dict(recipes.parse_setting(text) for text in options.set)
+    changes = recipes.parse_settings(options.set)
     content = recipes.load(options.recipe, changes)
     dataset = load(content, options)
     exemplar = dataset.preprocessing.decode(next(iter(dataset))[0]).numpy()
