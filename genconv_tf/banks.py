@@ -160,7 +160,7 @@ def _read(filters, names, weights, pooling):
         # RGB to BGR less ImageNet's mean: what `keras.applications.vgg19` expects.
         affine = np.eye(3)[::-1], -np.array((103.939, 116.779, 123.68))
     elif pathlib.Path(filters).suffix == ".keras":
-        network = keras.saving.load_model(_find(filters))
+        network = features.load_network(_find(filters))
         affine = np.eye(network.input_shape[-1]), np.zeros(network.input_shape[-1])
     else:
         raise ValueError(f"Expected filters of linear, {', '.join(features.VGG)} or a .keras file. "

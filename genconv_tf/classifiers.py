@@ -5,6 +5,7 @@ gives every other category the density p(x | c) = exp[f_c(x)] q(x) / Z_c, and de
 with prior probabilities give back the classifier: b_c is log P(c) - log Z_c.
 """
 
+import dataclasses
 import operator
 
 import keras
@@ -30,13 +31,10 @@ def from_classifier(classifier, category, base=0, reference=None, sampler=None):
         `pyramid.generate([level], seeds, size, channels)` draws from it.
 
     Raises:
-        ValueError: no such category, or probabilities instead of logits.
+        ValueError: no such category, probabilities instead of logits, or a network that is no
+            classifier of one signal.
     """
-    try:
-        given, count = tuple(classifier.input_shape), classifier.output_shape[-1]
-    except AttributeError:
-        raise ValueError("Expected a Keras model that knows its shapes, a functional or sequential "
-                         f"one. Received: {type(classifier).__name__}") from None  # fmt: skip
+    given, count = _shapes(classifier)
     category, base = operator.index(category), operator.index(base)
     for name, index in (("category", category), ("base", base)):
         if not 0 <= index < count:
@@ -47,11 +45,7 @@ def from_classifier(classifier, category, base=0, reference=None, sampler=None):
     if sampler.bounded:
         raise ValueError("Expected a sampler without bounds. Received: bounded=True")
     _check_logits(classifier, given)
-
-    def f(x):
-        logits = tf.cast(classifier(x), tf.float32)
-        return logits[:, category] - logits[:, base]
-
+    f = CategoryScore(classifier, category, base)
     return Level(f, reference or Reference(), (1,) * (len(given) - 2), sampler)
 
 
@@ -59,7 +53,9 @@ def to_classifier(models, priors=None, log_partitions=None):
     """The classifier that several generative models and the reference distribution make.
 
     Args:
-        models: `GenerativeConvNet`s, of one reference, preprocessing and size.
+        models: of one reference: `GenerativeConvNet`s of one preprocessing and size, or what
+            `from_classifier` gives, which holds log P(c) and log Z_c already: with the same priors
+            for all, the posterior is that of the classifier it came from.
         priors: probabilities, that of the base category (the reference alone) first; all the same
             by default. A category of probability 0 has a logit of -inf.
         log_partitions: log Z of each model, numbers or what `log_partition` gives; 0 by default,
@@ -80,14 +76,55 @@ def to_classifier(models, priors=None, log_partitions=None):
                          f"Received: {priors.tolist()}")  # fmt: skip
     if len(zs) != len(models):
         raise ValueError(f"Expected log Z of {len(models)} models. Received: {len(zs)}")
-    for part in ("reference", "preprocessing", "size", "channels"):
-        given = [getattr(model, part) for model in models]
+    levels = all(isinstance(model, Level) for model in models)
+    own = ["signal"] if levels else ["preprocessing", "size", "channels"]
+    for part in ["class", "reference", *own]:
+        given = [_part(model, part) for model in models]
         if any(one != given[0] for one in given):
             raise ValueError(f"Expected models of one {part}. Received: {given}")
     with np.errstate(divide="ignore"):
-        offsets = np.log(priors) - np.array([0.0, *zs])
+        offsets = (np.log(priors) - np.array([0.0, *zs])).tolist()
+    if levels:
+        return _of_categories([level.network for level in models], offsets)
     shape = (*models[0].size, models[0].channels)
-    return keras.Sequential([keras.Input(shape), CategoryScores(models, offsets.tolist())])
+    return keras.Sequential([keras.Input(shape), CategoryScores(models, offsets)])
+
+
+def _part(model, part):
+    """What has to be the same of all models."""
+    if part == "class":
+        return type(model).__name__
+    return model.network.signal if part == "signal" else getattr(model, part)
+
+
+def _of_categories(scores, offsets):
+    """The Keras model of the scores of categories, `CategoryScore`s; what they share stays one."""
+    x = keras.Input(scores[0].signal)
+    logits = {id(one.classifier): one.classifier(x) for one in scores}
+    given = [one.of(logits[id(one.classifier)]) for one in scores]
+    stacked = keras.ops.stack([keras.ops.zeros_like(given[0]), *given], axis=-1)
+    return keras.Model(x, stacked + keras.ops.convert_to_tensor(offsets, "float32"))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CategoryScore:
+    """f of one category of a classifier: its logit less that of the base, `(batch,)`."""
+
+    classifier: keras.Model
+    category: int
+    base: int
+
+    @property
+    def signal(self):
+        """Shape of what the classifier takes, without the batch."""
+        return tuple(self.classifier.input_shape[1:])
+
+    def of(self, logits):
+        """f where the logits are given already."""
+        return logits[:, self.category] - logits[:, self.base]
+
+    def __call__(self, x):
+        return self.of(tf.cast(self.classifier(x), tf.float32))
 
 
 @keras.saving.register_keras_serializable("genconv_tf")
@@ -99,7 +136,7 @@ class CategoryScores(keras.layers.Layer):
         self.models, self.offsets = list(models), offsets
 
     def call(self, x):
-        scores = [tf.zeros(tf.shape(x)[:1]), *(model.score(x) for model in self.models)]
+        scores = [tf.zeros(tf.shape(x)[:1]), *(model(x) for model in self.models)]
         return tf.stack(scores, axis=-1) + tf.constant(self.offsets, tf.float32)
 
     def compute_output_shape(self, input_shape):
@@ -113,6 +150,20 @@ class CategoryScores(keras.layers.Layer):
     def from_config(cls, config):
         models = [keras.saving.deserialize_keras_object(model) for model in config.pop("models")]
         return cls(models, **config)
+
+
+def _shapes(classifier):
+    """(shape of what a classifier takes, number of its categories)."""
+    try:
+        given, made = classifier.input_shape, classifier.output_shape
+    except AttributeError:
+        raise ValueError("Expected a Keras model that knows its shapes, a functional or sequential "
+                         f"one. Received: {type(classifier).__name__}") from None  # fmt: skip
+    one = isinstance(given, tuple) and not any(isinstance(n, (tuple, list)) for n in given)
+    if not one or np.ndim(made) != 1 or len(made) != 2 or made[-1] < 2:
+        raise ValueError("Expected a classifier of one signal, with two logits or more. "
+                         f"Received: one of {given} to {made}")  # fmt: skip
+    return given, made[-1]
 
 
 def _check_logits(classifier, shape):

@@ -15,7 +15,7 @@ class Detector:
 
     Attributes:
         f: scoring function of the pattern, `(batch, *spatial, channels)` to `(batch,)`.
-        log_partition: log Z of it.
+        log_partition: log Z of it, a number or what `log_partition` gives.
         share: α, above 0 and below 1.
     """
 
@@ -26,6 +26,8 @@ class Detector:
     def __post_init__(self):
         if not 0 < self.share < 1:
             raise ValueError(f"Expected a share above 0 and below 1. Received: {self.share}")
+        value = getattr(self.log_partition, "value", self.log_partition)
+        object.__setattr__(self, "log_partition", float(value))
 
     @property
     def threshold(self):
@@ -59,6 +61,8 @@ class Detector:
             threshold, `(found,)`, the strongest first.
         """
         size = sizes.lengths(size, 2)
+        if stride < 1:
+            raise ValueError(f"Expected stride >= 1. Received: {stride}")
         if any(n < k for n, k in zip(image.shape, size)):
             raise ValueError(f"Expected an image of at least {tuple(size)}. "
                              f"Received: {tuple(image.shape[:2])}")  # fmt: skip

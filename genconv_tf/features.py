@@ -51,14 +51,27 @@ class Features:
 
     @property
     def receptive_field(self):
-        """Pixels along each side that one response sees, at most: branches count as one path."""
-        extent = jump = 1
-        for layer in self.network.layers:
-            size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-            if size:
-                extent += (max(size) - 1) * jump
-                jump *= max(layer.strides)
-        return extent
+        """Pixels along the longer side of what one response sees: of branches that of the widest,
+        of a response to all positions those below it."""
+        return _field(self.network)[0]
+
+
+def _field(network):
+    """(extent, stride) of the responses of a network in its input."""
+    fields, extent, jump = {}, 1, 1
+    for one in network.layers:  # Keras has them in the order in which they are computed.
+        given = [fields.get(id(x)) for x in tf.nest.flatten(getattr(one, "input", None))]
+        # Of a network within the network, Keras tells its own input: it comes after the last layer.
+        extent, jump = map(max, zip(*(list(filter(None, given)) or [(extent, jump)])))
+        if isinstance(one, keras.Model):
+            kernel, stride = _field(one)
+        else:
+            size = getattr(one, "kernel_size", None) or getattr(one, "pool_size", None) or (1,)
+            kernel = 1 + max(k - 1 for k in size) * max(getattr(one, "dilation_rate", (1,)))
+            stride = max(getattr(one, "strides", (1,)))
+        extent, jump = extent + (kernel - 1) * jump, jump * stride
+        fields.update((id(x), (extent, jump)) for x in tf.nest.flatten(one.output))
+    return extent, jump
 
 
 def features(layer, network="vgg19", weights="keras", pooling="average", preprocess=None):
@@ -88,13 +101,22 @@ def features(layer, network="vgg19", weights="keras", pooling="average", preproc
             raise ValueError("Expected a weights file for squeezenet. Received none")
         model, preprocess = squeezenet(weights), _caffe
     elif pathlib.Path(network).suffix == ".keras" and pathlib.Path(network).is_file():
-        model = keras.saving.load_model(network)
+        model = load_network(network)
     else:
         raise ValueError(f"Expected a network of {NETWORKS} or a .keras file. "
                          f"Received: {network!r}")  # fmt: skip
     _check_layer(layer, model)
     part = keras.Model(model.inputs, model.get_layer(layer).output)
     return Features(part, preprocess or (lambda pixels: pixels), layer)
+
+
+def load_network(path):
+    """The network in a `.keras` file."""
+    try:
+        return keras.saving.load_model(path)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"Expected a whole .keras file. Received: {path} "
+                         f"({str(error).splitlines()[0]})") from None  # fmt: skip
 
 
 def _vgg(layer, make, weights, pooling):
@@ -143,19 +165,25 @@ def _load_h5(network, path):
 
 def _load_npz(network, path):
     """Set the weights of the lower layers of a VGG from LAYER/kernel and LAYER/bias."""
-    names = []
+    names, found = [], []
     try:
         with open(path, "rb") as raw, np.load(raw) as file:
             names = file.files
             for one in network.layers:
                 if one.weights:
-                    one.set_weights([file[f"{one.name}/kernel"], file[f"{one.name}/bias"]])
+                    found.append((one, [file[f"{one.name}/kernel"], file[f"{one.name}/bias"]]))
     except KeyError:
         raise ValueError(f"Expected weights of {one.name} in {path}. Received: "
                          f"{', '.join(names)}") from None  # fmt: skip
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(f"Expected an .npz of LAYER/kernel and LAYER/bias. Received: {path} "
                          f"({error})") from None  # fmt: skip
+    for one, values in found:
+        own, given = ([tuple(w.shape) for w in pair] for pair in (one.weights, values))
+        if own != given:
+            raise ValueError(f"Expected weights of {own} for {one.name} in {path}. "
+                             f"Received: {given}")  # fmt: skip
+        one.set_weights(values)
 
 
 def _caffe(pixels):

@@ -97,11 +97,9 @@ class ScoringNetwork(keras.layers.Layer):
 
     def call(self, x, boundary=None):
         axes = range(1, self.rank + 2)
-        # A position of a finer layer stands for a smaller part of the signal.
-        cells = [math.prod(self.fields[i].jump) for i in self.tops]
         return tf.add_n([
-            cell / cells[-1] * tf.reduce_sum(top, axes)
-            for cell, top in zip(cells, self.top_responses(x, boundary))
+            share * tf.reduce_sum(top, axes)
+            for share, top in zip(self.shares, self.top_responses(x, boundary))
         ])  # fmt: skip
 
     def mean(self, x, boundary=None):
@@ -161,6 +159,13 @@ class ScoringNetwork(keras.layers.Layer):
         """Whether both, networks of one model, differ in the values of their weights alone."""
         own, others = ([w.shape for w in net.learned_weights()] for net in (self, other))
         return self.specs == other.specs and own == others
+
+    @property
+    def shares(self):
+        """What a response of each top layer counts in f: a position of a finer layer stands for a
+        smaller part of the signal."""
+        cells = [math.prod(self.fields[i].jump) for i in self.tops]
+        return [cell / cells[-1] for cell in cells]
 
     @property
     def boundaries(self):

@@ -21,7 +21,7 @@ class Piece:
     Attributes:
         pattern: δ of every layer, bottom up, `(batch, *positions, filters)` bool (GCN eq. 13).
         coefficients: B^(l) of the signal and of every layer's responses, bottom up (eq. 15): the
-            first is B itself, of the shape of x, the last all ones.
+            first is B itself, of the shape of x, that of a top layer its share in f.
         constant: a, `(batch,)`.
     """
 
@@ -49,19 +49,30 @@ def piece(network, x, boundary=None):
     """
     if network.compute_dtype != "float32":
         raise ValueError(f"Expected a network in float32. Received: {network.compute_dtype}")
-    if len(network.tops) > 1:
-        raise ValueError("Expected a network whose layers follow one another. "
-                         f"Received: {len(network.tops)} top layers")  # fmt: skip
     maps = network.responses(x, boundary)
     pattern = [m > 0 if spec.relu else tf.ones_like(m, bool)
                for m, spec in zip(maps, network.specs)]  # fmt: skip
-    coefficients, constant = [tf.ones_like(maps[-1])], 0.0
+    coefficients, slope, constant = _of_tops(network, maps), tf.zeros_like(x), 0.0
     for layer in reversed(range(len(maps))):
-        given = coefficients[0] * tf.cast(pattern[layer], x.dtype)
-        below = maps[layer - 1] if layer else x
-        coefficients.insert(0, deconvolve(network, layer, given, below, boundary))
-        constant += _offset(network, layer, given, coefficients[0], below, maps[layer])
-    return Piece(pattern, coefficients, constant)
+        given = coefficients[layer] * tf.cast(pattern[layer], x.dtype)
+        parent = network.after[layer]
+        below = maps[parent] if parent >= 0 else x
+        passed = deconvolve(network, layer, given, below, boundary)
+        constant += _offset(network, layer, given, passed, below, maps[layer])
+        if parent >= 0:
+            coefficients[parent] += passed
+        else:
+            slope += passed
+    return Piece(pattern, [slope, *coefficients], constant)
+
+
+def _of_tops(network, maps):
+    """What f multiplies the responses of each layer by itself: a top layer's, of which f is the sum
+    over filters and positions; zeros of the others."""
+    coefficients = [tf.zeros_like(m) for m in maps]
+    for top, share in zip(network.tops, network.shares):
+        coefficients[top] += share
+    return coefficients
 
 
 def _offset(network, layer, given, passed, below, above):
@@ -113,11 +124,13 @@ def basis_functions(network, x, layer, boundary=None):
     given = tf.reshape(
         strongest[..., None] * tf.eye(filters)[:, None], [filters, *maps[layer].shape[1:]]
     )
-    for below in reversed(range(layer + 1)):
-        image = maps[below - 1] if below else x
-        given = deconvolve(network, below, given, tf.repeat(image, filters, 0), boundary)
-        if below:
+    while layer >= 0:
+        parent = network.after[layer]
+        image = maps[parent] if parent >= 0 else x
+        given = deconvolve(network, layer, given, tf.repeat(image, filters, 0), boundary)
+        if parent >= 0 and network.specs[parent].relu:
             given *= tf.cast(image > 0, x.dtype)
+        layer = parent
     return given
 
 

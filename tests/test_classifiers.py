@@ -49,6 +49,32 @@ def test_a_classifier_of_models_and_a_model_of_it_again():
     np.testing.assert_allclose(tf.nn.softmax(logits), posterior, rtol=1e-4)
 
 
+def test_a_model_of_a_classifier_and_a_classifier_of_it_again(tmp_path):
+    x = tf.constant(RNG.normal(size=(4, *SHAPE)), tf.float32)
+    weights = RNG.normal(size=(128, 3)).astype(np.float32) * 0.1
+    given = linear_classifier(weights)
+    again = to_classifier([from_classifier(given, 1), from_classifier(given, 2)])
+    expected = tf.nn.softmax(given(x))
+    np.testing.assert_allclose(tf.nn.softmax(again(x)), expected, rtol=1e-5)
+    again.save(tmp_path / "again.keras")
+    loaded = keras.saving.load_model(tmp_path / "again.keras")
+    np.testing.assert_allclose(tf.nn.softmax(loaded(x)), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="models of one"):
+        to_classifier([from_classifier(given, 1), model(1)])
+
+
+def test_what_is_no_classifier_is_refused():
+    image = keras.Input(SHAPE)
+    flat = keras.layers.Flatten()(image)
+    for made in (keras.layers.Dense(1)(flat), keras.layers.Conv2D(3, 1)(image)):
+        with pytest.raises(ValueError, match="two logits or more"):
+            from_classifier(keras.Model(image, made), 1)
+    other = keras.Input(SHAPE)
+    two = keras.Model([image, other], keras.layers.Dense(3)(keras.layers.Flatten()(image + other)))
+    with pytest.raises(ValueError, match="classifier of one signal"):
+        from_classifier(two, 1)
+
+
 def test_the_density_of_a_linear_classifier_is_a_gaussian_around_its_weights():
     weights = RNG.normal(size=(128, 3)).astype(np.float32)
     level = from_classifier(linear_classifier(weights), 2, base=1, reference=Reference(std=2.0),

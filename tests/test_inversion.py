@@ -151,6 +151,22 @@ def test_receptive_fields(network):
     assert features("high", network).receptive_field == 8
 
 
+def test_receptive_fields_of_branches_and_of_networks_in_networks():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="first")(image)  # 3, 2
+    long = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="long")(x)  # 7, 4
+    long = keras.layers.Conv2D(4, 3, dilation_rate=2, padding="same", name="wide")(long)  # 23, 4
+    short = keras.layers.Conv2D(4, 1, strides=2, name="short")(x)  # 3, 4
+    both = keras.layers.Add(name="both")([short, long])
+    last = keras.layers.Conv2D(4, 3, padding="same", name="last")(both)  # 31, 4
+    inner = keras.Model(image, last)
+    assert features("both", inner).receptive_field == 23
+    assert features("last", inner).receptive_field == 31
+    outer = keras.Input((None, None, 3))
+    above = keras.layers.Conv2D(2, 3, name="above")(inner(outer))  # 39
+    assert features("above", keras.Model(outer, above)).receptive_field == 39
+
+
 def test_a_vgg_of_a_file_pools_by_averages_and_may_end_below_the_top(tmp_path):
     arrays = {}
     for name, shape in {"block1_conv1": (3, 3, 3, 64), "block1_conv2": (3, 3, 64, 64),
@@ -248,6 +264,13 @@ def test_what_there_is_none_of_is_named(network, tmp_path):
     (tmp_path / "text.npz").write_text("none")
     with pytest.raises(ValueError, match=r"Expected an \.npz"):
         features("block1_conv1", weights=tmp_path / "text.npz")
+    np.savez(tmp_path / "other.npz", **{"block1_conv1/kernel": np.zeros((3, 3, 3, 8)),
+                                        "block1_conv1/bias": np.zeros(8)})  # fmt: skip
+    with pytest.raises(ValueError, match=r"Expected weights of \[\(3, 3, 3, 64\).* block1_conv1"):
+        features("block1_conv1", weights=tmp_path / "other.npz")
+    (tmp_path / "broken.keras").write_text("none")
+    with pytest.raises(ValueError, match="Expected a whole"):
+        features("low", str(tmp_path / "broken.keras"))
     layer = features("high", network)
     with pytest.raises(ValueError, match="Expected a code of"):
         inversion.invert(layer, layer(np.zeros((1, 24, 24, 3))), (48, 48))
@@ -275,7 +298,7 @@ def test_invert_writes_a_picture(saved, image, tmp_path, change, name, capsys):
         (["--layer", "lov"], "did you mean low?"),
         (["--layer", "low", "--filter", "2"], "filter 2 of low, which is dead there"),
         (["--layer", "high", "--style", "SMALL"], "a style image of at least 8x8"),
-        (["--layer", "high", "--size", "6"], "an image of at least 8x8"),
+        (["--layer", "high", "--size", "1"], "Expected an RGB image that high responds to"),
         (["--layer", "low", "--match", "gram"], "Expected --style with --match gram"),
         (["--layer", "low", "--filter", "1", "--random"], "not allowed with"),
     ],

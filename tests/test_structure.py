@@ -17,13 +17,18 @@ NETS = {
 }  # fmt: skip
 
 
-def network_and_x(name, boundary, batch=2):
+def network_and_x(name, boundary, batch=2, weight_scale=1.0, rng=RNG):
     rank, size, layers = NETS[name]
-    network = ScoringNetwork(layers, rank, boundary, weight_scale=1.0, seed=3)
+    network = ScoringNetwork(layers, rank, boundary, weight_scale=weight_scale, seed=3)
     network.build((None, *size, 2))
     for bias in network.biases:
-        bias.assign(RNG.normal(size=bias.shape) * 0.3)
-    return network, tf.constant(RNG.normal(size=(batch, *size, 2)), tf.float32)
+        bias.assign(rng.normal(size=bias.shape) * 0.3)
+    return network, tf.constant(rng.normal(size=(batch, *size, 2)), tf.float32)
+
+
+def same_pattern(one, other):
+    pairs = zip(one.pattern, other.pattern, strict=True)
+    return all((a.numpy() == b.numpy()).all() for a, b in pairs)
 
 
 @pytest.mark.parametrize("boundary", ["valid", "same", "torus"])
@@ -33,12 +38,14 @@ def test_f_is_linear_on_a_piece(name, boundary):
     here = piece(network, x)
     scale = np.abs(network(x)).max() + 1
     np.testing.assert_allclose(here.score(x), network(x), atol=1e-5 * scale)  # Theorem 1
-    # The top-down deconvolution is the gradient of f: an implementation of its own.
+    # Passed down layer by layer, or by the one gradient of f.
     np.testing.assert_allclose(here.slope, score_gradient(network, x), atol=1e-5 * scale)
-    near = x + 1e-4 * tf.constant(RNG.normal(size=x.shape), tf.float32)
-    same = [tf.reduce_all(a == b) for a, b in zip(here.pattern, piece(network, near).pattern)]
-    if all(same):
-        np.testing.assert_allclose(here.score(near), network(near), atol=1e-5 * scale)
+    moved, step = tf.constant(RNG.normal(size=x.shape), tf.float32), 1e-2
+    while not same_pattern(here, piece(network, x + step * moved)):
+        step /= 2
+    assert step > 1e-6
+    np.testing.assert_allclose(here.score(x + step * moved), network(x + step * moved),
+                               atol=1e-5 * scale)  # fmt: skip
     far = x + 3.0
     assert np.abs(here.score(far) - network(far)).max() > 1e-2 * scale  # a piece has an end
 
@@ -110,6 +117,17 @@ def test_modes_are_decoded_exactly(name, std):
     assert (fall.numpy() > 0).all()
 
 
+@pytest.mark.parametrize("name", ["sound", "image", "object"])
+def test_modes_of_several_layers_inside_a_piece_are_decoded_exactly(name):
+    # Of many such networks the descent ends where pieces meet: see `find_mode`.
+    network, x = network_and_x(name, "torus", 8, 0.5, np.random.default_rng(1))
+    mode, residual = find_mode(network, Reference(), x, steps=3000)
+    assert residual.numpy().max() < 1e-4
+    size = np.linalg.norm(np.reshape(mode, [8, -1]), axis=1)
+    error = np.linalg.norm(np.reshape(piece(network, mode).slope - mode, [8, -1]), axis=1)
+    assert size.min() > 0.1 and (error / size).max() < 1e-4  # Proposition 2
+
+
 def test_contrastive_divergence_learns_to_reconstruct():
     # Proposition 3: in the mean of one Langevin step that does not change the pattern, both
     # gradients are parallel: that of f(data) - f(chain), and minus that of ‖x - B‖²/2.
@@ -117,8 +135,7 @@ def test_contrastive_divergence_learns_to_reconstruct():
     weights = network.trainable_variables
     step = 0.5 * 0.01**2 * (piece(network, x).slope - x)  # e = 0.01, E[z] = 0
     moved = x + step
-    patterns = zip(piece(network, x).pattern, piece(network, moved).pattern)
-    assert all((a.numpy() == b.numpy()).all() for a, b in patterns)
+    assert same_pattern(piece(network, x), piece(network, moved))
     with tf.GradientTape() as tape:
         gap = tf.reduce_sum(network(x) - network(moved))
     divergence = tape.gradient(gap, weights)

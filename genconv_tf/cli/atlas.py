@@ -14,7 +14,7 @@ SIZE = 96  # of a texture, in pixels
 def run(options):
     layer = load(options)
     image = read(options.image, options.size) if options.image else noise(options)
-    check_size(image, "an image", layer)
+    check_size(image, layer)
     count = layer.network.output_shape[-1]
     bar = None if options.quiet else keras.utils.Progbar(count, unit_name="filter")
     made = atlas.textures(layer, image, steps=options.steps, seed=options.seed,

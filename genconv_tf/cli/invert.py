@@ -14,10 +14,8 @@ from genconv_tf.features import features
 def run(options):
     layer = load(options)
     image = read(options.image, options.size)
-    check_size(image, "an image", layer)
-    style = None if options.style is None else read(options.style, options.size)
-    if style is not None:
-        check_size(style, "a style image", layer)
+    check_size(image, layer)
+    style = None if options.style is None else read_style(options, layer)
     if options.match is not None:
         if style is None:
             raise ValueError(f"Expected --style with --match {options.match}. Received none")
@@ -55,12 +53,30 @@ def read(path, size):
     return np.asarray(image, np.float32)
 
 
-def check_size(image, what, layer):
-    """Raise a `ValueError` for an image in which a filter of the layer does not find room."""
-    least, (height, width) = layer.receptive_field, image.shape[:2]
+def read_style(options, layer):
+    """The style image, in which a filter of the layer must find room: beyond its edge is none of
+    its style."""
+    style, least = read(options.style, options.size), layer.receptive_field
+    height, width = style.shape[:2]
     if min(height, width) < least:
-        raise ValueError(f"Expected {what} of at least {least}x{least}, what a filter of "
+        raise ValueError(f"Expected a style image of at least {least}x{least}, what a filter of "
                          f"{layer.layer} sees. Received: {height}x{width}")  # fmt: skip
+    return style
+
+
+def check_size(image, layer):
+    """Raise a `ValueError` for an image of which the layer has no response, or which is none of the
+    network's."""
+    try:
+        positions = layer.network.compute_output_shape((1, *image.shape))[1:-1]
+        if min(positions, default=1) > 0:
+            return
+        given = "no response"
+    except ValueError as error:
+        given = str(error).splitlines()[0]
+    height, width = image.shape[:2]
+    raise ValueError(f"Expected an RGB image that {layer.layer} responds to. "
+                     f"Received: one of {height}x{width} ({given})")  # fmt: skip
 
 
 def reallocated(options, layer, code, style):
