@@ -47,16 +47,26 @@ def check_mask(media, mask):
                          f"Received: {np.shape(mask)}")  # fmt: skip
     if not set(np.unique(mask)) <= {0, 1}:
         raise ValueError(f"Expected a mask of 0 and 1. Received: {np.unique(mask)[:5]}")
+    for value, meaning in ((1, "sampled"), (0, "kept")):
+        if not np.any(np.asarray(mask) == value):
+            raise ValueError(f"Expected a mask with a {value}, where media are {meaning}. "
+                             "Received: none")  # fmt: skip
 
 
 def check_media(model, media):
     """Raise a `ValueError` if chains of `model` cannot start from `media`, `(batch, *size,
     channels)`."""
-    size, channels = np.shape(media)[1:-1], model.preprocessing.media_channels(model.channels)
-    if np.ndim(media) != model.rank + 2 or np.shape(media)[-1] != channels:
-        raise ValueError(f"Expected media of (batch, {model.rank} lengths, {channels}). "
-                         f"Received: {np.shape(media)}")  # fmt: skip
-    sizes.check_size(model.least_size, size, model.only_size)
-    if any(n % model.preprocessing.hop for n in size):
-        raise ValueError(f"Expected whole frames of {model.preprocessing.hop} samples. "
-                         f"Received: {size}")  # fmt: skip
+    channels = model.preprocessing.media_channels(model.channels)
+    hop = model.preprocessing.hop
+    check_media_shape(np.shape(media), channels, model.least_size, model.only_size, hop)
+
+
+def check_media_shape(shape, channels, least, only, hop):
+    """`check_media` of what is known of a model: see `GenerativeConvNet` and `Preprocessing`."""
+    if len(shape) != len(least) + 2 or shape[-1] != channels:
+        raise ValueError(f"Expected media of (batch, {len(least)} lengths, {channels}). "
+                         f"Received: {tuple(shape)}")  # fmt: skip
+    size = shape[1:-1]
+    sizes.check_size(least, size, only)
+    if any(n % hop for n in size):
+        raise ValueError(f"Expected whole frames of {hop} samples. Received: {size}")

@@ -88,8 +88,13 @@ class ExportedModel:
 
     def recover(self, media, mask, seed=0, steps=0):
         """As `GenerativeConvNet.recover`."""
-        from genconv_tf import noise
+        from genconv_tf import checks, noise
 
+        checks.check_mask(media, mask)
+        channels = self._recover.structured_input_signature[1]["media"].shape[-1]
+        hop = (self.metadata["preprocessing"].get("subbands") or {"hop": 1})["hop"]
+        about = self.metadata["least_size"], self.metadata.get("only_size"), hop
+        checks.check_media_shape(np.shape(media), channels, *about)
         result = self._recover(
             media=tf.constant(media),
             mask=tf.constant(mask, tf.float32),

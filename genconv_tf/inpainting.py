@@ -19,6 +19,8 @@ import warnings
 
 import numpy as np
 
+NEEDED = {"scipy": "SciPy", "skimage": "scikit-image", "cv2": "OpenCV"}
+
 RADIUS = 3  # pixels about a missing one that OpenCV's methods look at, as in its own examples
 TOLERANCE = 1e-3  # of the ℓ1 energy: how far above its minimum `mrf_l1` may end
 STEPS = 20_000  # of ADMM; faces of 64x64 pixels need a few hundred
@@ -157,7 +159,7 @@ def biharmonic(image, mask):
     """The biharmonic extension, the thin plate of scikit-image's `inpaint_biharmonic` (S. B.
     Damelin and N. S. Hoang, "On surface completion and image inpainting by biharmonic functions",
     2018); it is cut off at the extremes of each channel's known pixels."""
-    restoration = _needed("skimage.restoration", "scikit-image")
+    restoration = _needed("skimage.restoration")
     return restoration.inpaint_biharmonic(image, mask, channel_axis=-1)[mask]
 
 
@@ -202,7 +204,7 @@ def _differences(image, mask):
     Returns:
         (D, c): sparse `(pairs, missing)` of -1, 0 and 1, and `(pairs, channels)`.
     """
-    sparse = _needed("scipy.sparse", "SciPy")
+    sparse = _needed("scipy.sparse")
     height, width = mask.shape
     down, right = (sparse.eye_array(n - 1, n, k=1) - sparse.eye_array(n - 1, n)
                    for n in mask.shape)  # fmt: skip
@@ -219,11 +221,11 @@ def _differences(image, mask):
 
 def _factorised(operator):
     """Solver of DᵀD x = y; regular, for some pixel is known and every other is joined to it."""
-    return _needed("scipy.sparse.linalg", "SciPy").splu((operator.T @ operator).tocsc()).solve
+    return _needed("scipy.sparse.linalg").splu((operator.T @ operator).tocsc()).solve
 
 
 def _of_opencv(image, mask, flag):
-    cv2 = _needed("cv2", "OpenCV")
+    cv2 = _needed("cv2")
     height, width = mask.shape
     # Beyond a side of one or two pixels OpenCV reads what is not there: such an image is repeated.
     times = [-(-SMALLEST // n) for n in (height, width)]
@@ -238,7 +240,7 @@ def _of_opencv(image, mask, flag):
 
 
 def _interpolated(image, mask, method):
-    interpolate = _needed("scipy.interpolate", "SciPy")
+    interpolate = _needed("scipy.interpolate")
     known, missing = np.argwhere(~mask), np.argwhere(mask)
     close = interpolate.griddata(known, image[~mask], missing, "nearest")
     # Pixels of one line have no triangles, and no inside of their hull.
@@ -274,8 +276,15 @@ def _checked(image, mask):
     return image, mask.astype(bool)
 
 
-def _needed(module, name):
+def check_installed():
+    """Raise a `ValueError` if what the methods stand on is not installed."""
+    for module in NEEDED:
+        _needed(module)
+
+
+def _needed(module):
     try:
         return importlib.import_module(module)
     except ImportError:
+        name = NEEDED[module.split(".")[0]]
         raise ValueError(f"Expected {name}: pip install genconv-tf[recovery]") from None

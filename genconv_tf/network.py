@@ -73,6 +73,9 @@ class ScoringNetwork(keras.layers.Layer):
         self.kernels, self.biases, shapes = [], [], []
         for i, (spec, parent) in enumerate(zip(self.specs, self.after)):
             lengths, channels = shapes[parent] if parent >= 0 else signal
+            above = self._lengths(lengths, i, self.boundary)
+            if any(n is not None and n < 1 for n in above):
+                self._refuse(signal[0])
             kernel = bias = None
             if self.bank is not None and i < len(self.bank.layers):
                 kernel, bias = self.bank.variables(i, lengths, channels)
@@ -80,7 +83,7 @@ class ScoringNetwork(keras.layers.Layer):
                 kernel, bias = self._add_filters(i, lengths, channels, input_shape)
             self.kernels.append(kernel)
             self.biases.append(bias)
-            shapes.append((self._lengths(lengths, i, self.boundary), spec.channels(channels)))
+            shapes.append((above, spec.channels(channels)))
 
     def _add_filters(self, i, lengths, channels, input_shape):
         """The weights of layer `i`, which learns them."""
@@ -234,9 +237,12 @@ class ScoringNetwork(keras.layers.Layer):
             below = lengths[parent] if parent >= 0 else list(size)
             lengths.append(self._lengths(below, i, boundary or self.boundary))
             if min(lengths[-1]) < 1:
-                raise ValueError(f"Expected a size of at least {self.least_size(boundary)} per "
-                                 f"axis. Received: {tuple(size)}")  # fmt: skip
+                self._refuse(size, boundary)
         return [math.prod(each) for each in lengths]
+
+    def _refuse(self, size, boundary=None):
+        raise ValueError(f"Expected a size of at least {self.least_size(boundary)} per axis. "
+                         f"Received: {tuple(size)}")  # fmt: skip
 
     def receptive_field(self):
         """Extent of one top response in the input along each axis (`None` where it is all)."""
@@ -251,7 +257,10 @@ class ScoringNetwork(keras.layers.Layer):
         top positions see wraps around once."""
         each = per_axis(boundary or self.boundary, self.rank, "boundary")
         padded = any(spec.padding for spec in self.specs)
-        seen = [1 if e is None or padded else e for e in self.receptive_field()]
+        # Below a layer that covers an axis whole are others, for which there must be room.
+        extents = zip(*(field.extent for field in self.fields))
+        seen = [1 if padded else max((e for e in axis if e is not None), default=1)
+                for axis in extents]  # fmt: skip
         least = [n if b == "valid" else max(1, *r) if b == "torus" else 1
                  for n, b, r in zip(seen, each, self.reach())]  # fmt: skip
         for spec, parent in zip(self.specs, self.after):

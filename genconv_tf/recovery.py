@@ -69,13 +69,18 @@ def compare(model, images, side, seed=0, methods=None, draws=DRAWS):
 
 
 def figures(errors):
-    """The mean error of every method, its standard error, and how many times it is that of the
-    model's mean."""
-    ours = np.mean(errors[MEAN])
+    """The mean error of every method, how many times it is that of the model's mean, and how much
+    larger (`behind`), of the same squares; each with its standard error."""
+    ours = np.asarray(errors[MEAN])
     return {
         name: {
-            **figure(np.mean(each), ours),
-            "error": float(np.std(each, ddof=1) / len(each) ** 0.5),
+            **figure(np.mean(each), ours.mean()),
+            "error": _standard_error(each),
+            "behind": {"value": float(np.mean(each - ours)), "error": _standard_error(each - ours)},
         }
         for name, each in errors.items()
     }
+
+
+def _standard_error(values):
+    return float(np.std(values, ddof=1) / len(values) ** 0.5)

@@ -221,12 +221,20 @@ def test_a_layer_that_covers_an_axis_fixes_the_size_of_samples(tmp_path):
     with pytest.raises(ValueError, match=message):
         model.sample(size=(6, 8, 9))
     with pytest.raises(ValueError, match="a layer covers whole"):
-        model.recover(np.zeros((1, 4, 9, 8, 3), np.uint8), np.zeros((1, 4, 9, 8)))
+        model.recover(np.zeros((1, 4, 9, 8, 3), np.uint8), np.ones((1, 4, 9, 8)) * np.eye(9, 8))
     model.export(tmp_path / "video" / "1")
     exported = ExportedModel(tmp_path / "video" / "1")
     assert exported.sample(size=(6, 8, 8)).shape == (1, 6, 8, 8, 3)
     with pytest.raises(ValueError, match=message):
         exported.sample(size=(6, 8, 9))
+    media, mask = np.zeros((1, 6, 8, 9, 3), np.uint8), np.zeros((1, 6, 8, 9))
+    with pytest.raises(ValueError, match="mask with a 1"):
+        exported.recover(media, mask)
+    mask[:, :2] = 1
+    with pytest.raises(ValueError, match=message):
+        exported.recover(media, mask)
+    with pytest.raises(ValueError, match="Expected media of"):
+        exported.recover(media[..., :1], mask)
     seed, steps = tf.zeros((1, 2), tf.int32), tf.constant(1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="any x 8 x 8, which a layer covers"):
         exported.signatures["sample"](seed=seed, size=tf.constant((6, 9, 8)), steps=steps)

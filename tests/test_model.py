@@ -279,6 +279,8 @@ def test_sound_image_and_video_are_the_same_code(rank, channels):
         (lambda m: m.sample(size=(8, 8, 8)), "2 positive lengths"),
         (lambda m: m.recover(np.zeros((1, 32, 32, 3)), np.zeros((1, 9, 9))), "mask of"),
         (lambda m: m.recover(np.zeros((1, 32, 32, 3)), np.full((1, 32, 32), 0.5)), "of 0 and 1"),
+        (lambda m: m.recover(np.zeros((1, 32, 32, 3)), np.zeros((1, 32, 32))), "mask with a 1"),
+        (lambda m: m.recover(np.zeros((1, 32, 32, 3)), np.ones((1, 32, 32))), "mask with a 0"),
         (lambda m: m.fit(tf.data.Dataset.from_tensors(tf.zeros((1, 32, 32, 1)))), "Expected data"),
         (lambda m: m.fit(tf.data.Dataset.from_tensors(tf.zeros((1, 9, 9, 3)))), "receptive field"),
     ],

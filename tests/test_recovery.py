@@ -115,9 +115,30 @@ def test_an_experiment_tells_of_images_it_has_not_seen(tmp_path):
         table["M6"]
     )
     assert 0 < table["M6"]["model"]["value"] < 1
+    each = table["M6"]["telea"]
+    lead = each["value"] - table["M6"]["model-mean"]["value"]
+    assert each["behind"]["value"] == pytest.approx(lead) and each["behind"]["error"] >= 0
+    assert table["M6"]["model-mean"]["behind"] == {"value": 0, "error": 0}
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert 0 <= scores["auc"] <= 1
     page = (tmp_path / "out" / "README.md").read_text()
     assert "| biharmonic |" in page and "ROC curve" in page
     with Image.open(tmp_path / "out" / "recovered_9.png") as sheet:
         assert sheet.size == (3 * 20 - 4, 4 * 20 - 4)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [(["--held-out", "nowhere"], "nowhere"), (["--others", "nowhere"], "nowhere"),
+     (["--held-out", "train", "--hide", "16"], "square of less than 16")],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_said_before_it_learns(tmp_path, words, message, capsys):
+    (tmp_path / "train").mkdir()
+    for i in range(2):
+        Image.fromarray(np.full((16, 16, 3), 90 * i, np.uint8)).save(tmp_path / f"train/{i}.png")
+    (tmp_path / "quick.toml").write_text(RECIPE)
+    words = [str(tmp_path / w) if w in ("train", "nowhere") else w for w in words]
+    start = ["experiment", str(tmp_path / "quick.toml"), str(tmp_path / "train"), "--output"]
+    assert main([*start, str(tmp_path / "out"), *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1 and not (tmp_path / "out").exists()

@@ -19,6 +19,7 @@ from genconv_tf.resources import resource
 from genconv_tf.training import RUN, last_chains
 
 SHOWN = 8  # images of a sheet
+MOST = 128  # images that samples are compared with
 
 
 def run(options):
@@ -27,13 +28,15 @@ def run(options):
     options.input = options.input or [default_input(content["recipe"])]
     folder = pathlib.Path(options.output)
     learned, exported = folder / "run", folder / "saved_model" / "1"
+    data = train.load(content, options)
+    held_out.check(options, data.element_spec.shape[1:-1])
     # A learning that is done already takes no update more; one of other settings is refused.
     resume = (learned / RUN).is_file()
     train.run(argparse.Namespace(**{**vars(options), "output": learned, "resume": resume}))
     model = GenerativeConvNet.from_preset(learned)
     if not exported.is_dir():
         model.export(exported)
-    x = next(iter(train.load(content, options)))
+    x = observations(data)
     observed = model.preprocessing.decode(x).numpy()
     made = {
         "chains": last_chains(learned, x.shape[1:-1]),
@@ -56,7 +59,8 @@ def run(options):
         tables += held_out.scores(folder, model, x, options.others)
     if options.held_out:
         tables += held_out.recoveries(folder, model, options.held_out, options.hide, 1)
-    files.write_text(folder / "README.md", report(content["recipe"], results, tables))
+    several = judged(model, observed) == 1 and len(observed) > 1
+    files.write_text(folder / "README.md", report(content["recipe"], results, tables, several))
     if not options.quiet:
         print(f"Wrote {folder / 'README.md'}, with pictures beside it")
 
@@ -76,14 +80,26 @@ def show(folder, model, observed, made):
 
 def figures(model, observed, media, vgg):
     """What media score against the observed ones, or a line that says why they cannot be judged."""
-    # Positions mean the same in all images where a layer covers them whole or chains start at them.
-    aligned = all(sizes.covered(model.levels)) or model.learning.start == "data"
     try:
-        if model.rank == 2 and len(observed) > 1 and aligned:
+        if judged(model, observed) > 1:
             return evaluation_of_objects.evaluate(observed, media, vgg)
         return measure(observed[0], list(media), vgg, model.preprocessing.rate)
     except ValueError as error:  # too small or too short for the measures
         return str(error)
+
+
+def judged(model, observed):
+    """How many of the observed media samples are compared with: all images if they are aligned, the
+    first of those that are not."""
+    # Positions mean the same in all images where a layer covers them whole or chains start at them.
+    aligned = all(sizes.covered(model.levels)) or model.learning.start == "data"
+    return len(observed) if model.rank == 2 and aligned else 1
+
+
+def observations(data):
+    """What was learned from, as far as it fits: `(count, *size, channels)`."""
+    batches = data.take(max(1, MOST // data.element_spec.shape[0]))
+    return tf.concat(list(batches), 0)
 
 
 def default_input(about):
@@ -95,8 +111,9 @@ def default_input(about):
     return path if ":" in path else str(resource("saved_models") / path)
 
 
-def report(about, results, tables=()):
-    """Markdown: what was done, the figures, the pictures, tables of held-out images."""
+def report(about, results, tables=(), several=False):
+    """Markdown: what was done, the figures, the pictures, tables of held-out images. `several`:
+    whether the exemplar of the figures is the first of several images."""
     lines = [f"# {about.get('name', 'experiment')}", "", about.get("summary", ""), ""]
     if "paper" in about:
         lines += [f"{about['paper']}.", ""]
@@ -110,7 +127,8 @@ def report(about, results, tables=()):
                      for n in names]  # fmt: skip
             text = ["" if cell is None else f"{cell:.2f}" for cell in cells]
             lines.append(f"| {row} | " + " | ".join(text) + " |")
-        lines += ["", "Ratios to the exemplar's own parts, where it has them.", ""]
+        first = " The exemplar is the first of several images." if several else ""
+        lines += ["", f"Ratios to the exemplar's own parts, where it has them.{first}", ""]
     lines += [f"{name}: not measured. {why}\n" for name, why in results.items()
               if name not in measured]  # fmt: skip
     lines += ["The exemplar, chains of the last update, fresh samples of the SavedModel"

@@ -2,13 +2,28 @@
 
 import numpy as np
 
-from genconv_tf import detection, files, recovery
+from genconv_tf import detection, files, inpainting, recovery
 from genconv_tf.card import sheet
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.images import images
 
 SHOWN = 8  # images of a sheet
 PLACES = 5  # squares hidden in each image, one at a time
+
+
+def check(options, size):
+    """Raise a `ValueError` now for what would stop the comparisons after hours of learning.
+
+    Args:
+        options: `others`, `held_out` and `hide`, as of `genconv experiment`.
+        size: lengths of what the model learns from.
+    """
+    for source in filter(None, (options.others, options.held_out)):
+        images(source, size, crop="resize")
+    if options.held_out:
+        for side in options.hide:
+            recovery.masks(1, size, side)
+        inpainting.check_installed()
 
 
 def load(model, source):
@@ -45,13 +60,15 @@ def recoveries(folder, model, source, sides, seed):
     files.write_json(folder / "recovery.json", tables)
     lines = [
         f"Mean absolute error of hidden squares, {PLACES} places in each image, pixels in [0, 1], "
-        "and its standard error over images (FRAME Table 2):",
+        "and its standard error over images (FRAME Table 2); behind: how much more than that of "
+        "the mean of the model's samples, on the same squares:",
         "",
-        "| | " + " | ".join(tables) + " |",
-        "|---" * (len(tables) + 1) + "|",
+        "| | " + " | ".join(f"{name} | behind" for name in tables) + " |",
+        "|---" * (2 * len(tables) + 1) + "|",
     ]
     for name in next(iter(tables.values())):
-        cells = [f"{t[name]['value']:.4f} ± {t[name]['error']:.4f}" for t in tables.values()]
+        cells = [f"{each['value']:.4f} ± {each['error']:.4f}"
+                 for t in tables.values() for each in (t[name], t[name]["behind"])]  # fmt: skip
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [*lines, "", "The images, what was hidden, a sample of it, the mean of several:", "",
             *(f"![squares of {side}](recovered_{side}.png)\n" for side in sides)]  # fmt: skip
