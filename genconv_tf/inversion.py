@@ -172,6 +172,8 @@ def random_energies(code, concentration=0.1, seed=0):
     Args:
         concentration: small, and a few maps have nearly all; large, and all have the same.
     """
+    if not concentration > 0:
+        raise ValueError(f"Expected a concentration above 0. Received: {concentration}")
     code = _rectified(code)
     given = code.reshape(-1, code.shape[-1]).mean(0)
     alive = given > 0
@@ -184,6 +186,9 @@ def energies_of(code, style):
     """Every map with the mean energy that it has in the code of a style image; what a map that is
     dead here has there is lost."""
     code, style = _rectified(code), _rectified(style)
+    if code.shape[-1] != style.shape[-1]:
+        raise ValueError(f"Expected two codes of one layer. Received: {code.shape[-1]} and "
+                         f"{style.shape[-1]} maps")  # fmt: skip
     means = (one.reshape(-1, one.shape[-1]).mean(0) for one in (code, style))
     return _with_energies(code, *means)
 

@@ -49,6 +49,9 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
 
     Returns:
         An `Estimate`.
+
+    Raises:
+        ValueError: settings out of range, or an f that is not finite where the chains are.
     """
     if reference.kind != "gaussian":
         raise ValueError(f"Expected a Gaussian reference. Received: {reference.kind!r}")
@@ -60,6 +63,8 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
     for name, (number, fewest) in least.items():
         if number < fewest:
             raise ValueError(f"Expected {name} >= {fewest}. Received: {number}")
+    if not step_size > 0:
+        raise ValueError(f"Expected step_size > 0. Received: {step_size}")
     seeds = noise.row_seeds(seed, len(samples) if reverse else chains)
     if reverse:
         x = tf.convert_to_tensor(samples, tf.float32)
@@ -97,6 +102,9 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
         return tf.while_loop(lambda k, *_: k < temperatures, body, state)[3:]
 
     weight, accepted = (value.numpy() for value in anneal(x))
+    if not np.isfinite(weight).all():
+        raise ValueError("Expected a finite f where its chains are. "
+                         f"Received: {weight[~np.isfinite(weight)][0]}")  # fmt: skip
     scaled = np.exp(np.float64(weight) - weight.max())
     value = float(np.log(scaled.mean()) + weight.max())
     error = scaled.std(ddof=1) / scaled.mean() / np.sqrt(len(scaled))

@@ -9,6 +9,7 @@ from genconv_tf import GenerativeConvNet, noise, pyramid
 from genconv_tf.classifiers import from_classifier, to_classifier
 from genconv_tf.detection import Detector
 from genconv_tf.energy import Reference
+from genconv_tf.partition import Estimate
 from genconv_tf.pyramid import Sampler
 
 RNG = np.random.default_rng(0)
@@ -147,6 +148,10 @@ def test_detection_by_the_likelihood_ratio_of_a_mixture():
     np.testing.assert_allclose(detector.probability(x), at, rtol=1e-3)
     with pytest.raises(ValueError, match="share above 0"):
         Detector(detector.f, log_z, 1.0)
+    estimate = Estimate(log_z, 0.1, 9.0, 0.9)  # what `log_partition` gives
+    assert Detector(detector.f, estimate, share).threshold == detector.threshold
+    with pytest.raises(ValueError, match="stride >= 1"):
+        detector.detect(tf.zeros((8, 8, 1)), 4, stride=0)
 
 
 def test_a_pattern_is_found_where_it_is():

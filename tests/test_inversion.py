@@ -105,6 +105,10 @@ def test_shares_of_a_dirichlet_distribution(network, image):
     exact = 0.2 * 0.8 / 11  # of Dirichlet(2, 2, 2, 2, 2)
     np.testing.assert_allclose(mean, 0.2, atol=5 * np.sqrt(exact / 2000))
     np.testing.assert_allclose(variance, exact, rtol=0.2)
+    with pytest.raises(ValueError, match="concentration above 0"):
+        inversion.random_energies(code, 0.0)
+    with pytest.raises(ValueError, match="codes of one layer"):
+        inversion.energies_of(code, code[..., :4])
 
 
 def test_a_dead_filter_and_none_are_named(network, image):

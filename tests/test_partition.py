@@ -13,8 +13,8 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("s, e", [(1.0, 0.4), (3.0, 2.0)])
 def test_adjusted_chains_have_the_variance_of_the_density_itself(s, e):
-    # Unadjusted ones would have s²/(1 - e²/4s²): 4% and 13% more, 8 and 25 standard errors.
-    count, shape = 4096, (4, 2)
+    # Unadjusted ones would have s²/(1 - e²/4s²): 4% and 13% more, 11 and 32 standard errors.
+    count, shape = 16384, (4, 2)
     start = s * noise.normal(noise.row_seeds(1, count), shape)
     loop = tf.function(lambda x: adjusted_langevin(
         lambda x: -Reference(std=s).energy(x), x, noise.row_seeds(0, count), 60, e))  # fmt: skip
@@ -63,7 +63,7 @@ def test_adjusted_chains_given_what_is_held_and_at_another_temperature():
 
 def test_a_model_may_sample_with_adjusted_steps():
     layers = [{"filters": 2, "kernel": 3}]
-    sampler = {"start_std": 3.0, "steps": 60, "step_size": 2.4}
+    sampler = {"start_std": 1.0, "steps": 60, "step_size": 2.4}
     kwargs = {"size": 8, "channels": 1, "weight_scale": 0.0, "reference": {"std": 3.0}}
     variance, seeds = {}, noise.row_seeds(0, 512)
     for adjusted in (False, True):
@@ -92,7 +92,7 @@ def test_log_z_of_a_linear_score(s):
     samples = s**2 * b + s * tf.constant(RNG.normal(size=(256, 6, 1)), tf.float32)
     back = log_partition(f, reference, (6, 1), temperatures=100, samples=samples)
     for estimate in (forward, back):
-        assert abs(estimate.value - exact) < 4 * estimate.error and estimate.error < 0.1
+        assert abs(estimate.value - exact) < 3 * estimate.error and estimate.error < 0.1
         assert estimate.effective > 20 and estimate.acceptance > 0.5
 
 
@@ -107,7 +107,7 @@ def test_log_z_of_the_prototype_model_by_numerical_integration():
     log = -energy(network, reference, tf.constant(grid, tf.float32)).numpy().astype(np.float64)
     exact = np.log(np.exp(log).sum() * (line[1] - line[0]) ** 2 / (2 * np.pi))
     estimate = log_partition(network, reference, (2, 1), chains=512, temperatures=100)
-    assert abs(estimate.value - exact) < 4 * estimate.error and estimate.error < 0.1
+    assert abs(estimate.value - exact) < 3 * estimate.error and estimate.error < 0.1
 
 
 def test_a_uniform_reference_has_no_normalised_q():
@@ -118,8 +118,14 @@ def test_a_uniform_reference_has_no_normalised_q():
 @pytest.mark.parametrize(
     "wrong, message",
     [({"chains": 1}, "chains >= 2"), ({"temperatures": 0}, "temperatures >= 1"),
-     ({"steps": 0}, "steps >= 1"), ({"samples": np.zeros((4, 9, 1))}, r"samples of \(8, 1\)")],
+     ({"steps": 0}, "steps >= 1"), ({"samples": np.zeros((4, 9, 1))}, r"samples of \(8, 1\)"),
+     ({"step_size": -1.0}, "step_size > 0")],
 )  # fmt: skip
 def test_wrong_arguments_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         log_partition(lambda x: tf.zeros(len(x)), Reference(), (8, 1), **wrong)
+
+
+def test_a_score_that_is_no_number_is_named():
+    with pytest.raises(ValueError, match="a finite f where its chains are"):
+        log_partition(lambda x: np.nan * tf.reduce_sum(x, (1, 2)), Reference(), (8, 1))
