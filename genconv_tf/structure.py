@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from genconv_tf.energy import energy, log_density_gradient, relative_error
 
+PART = 8  # filters whose basis functions are decoded at a time
+
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
@@ -116,18 +118,28 @@ def basis_functions(network, x, layer, boundary=None):
         everywhere for a filter that does not respond at all.
     """
     maps = network.responses(x, boundary)
-    filters = maps[layer].shape[-1]
-    flat = tf.reshape(maps[layer], [-1, filters])
-    # (filters, positions): the strongest position of each filter, for that filter alone.
-    strongest = tf.one_hot(tf.argmax(flat, 0), tf.shape(flat)[0]) * tf.cast(
-        tf.reduce_max(flat, 0) > 0, x.dtype)[:, None]  # fmt: skip
-    given = tf.reshape(
-        strongest[..., None] * tf.eye(filters)[:, None], [filters, *maps[layer].shape[1:]]
-    )
+    flat = tf.reshape(maps[layer], [-1, maps[layer].shape[-1]])
+    alive = tf.cast(tf.reduce_max(flat, 0) > 0, x.dtype)
+
+    def basis(filters):
+        """Of some of the filters: what all of them take at once is large."""
+        # (filters, positions): the strongest position of each filter, for that filter alone.
+        strongest = tf.one_hot(tf.gather(tf.argmax(flat, 0), filters), len(flat))
+        own = tf.one_hot(filters, flat.shape[-1]) * tf.gather(alive, filters)[:, None]
+        given = tf.reshape(strongest[..., None] * own[:, None], [-1, *maps[layer].shape[1:]])
+        return _passed_down(network, x, maps, layer, given, boundary)
+
+    parts = [tf.range(i, min(i + PART, flat.shape[-1])) for i in range(0, flat.shape[-1], PART)]
+    return tf.concat([basis(filters) for filters in parts], 0)
+
+
+def _passed_down(network, x, maps, layer, given, boundary):
+    """Coefficients `given` of a layer's responses, a batch, taken down to the signal."""
     while layer >= 0:
         parent = network.after[layer]
         image = maps[parent] if parent >= 0 else x
-        given = deconvolve(network, layer, given, tf.repeat(image, filters, 0), boundary)
+        below = tf.repeat(image, len(given), 0)
+        given = deconvolve(network, layer, given, below, boundary)
         if parent >= 0 and network.specs[parent].relu:
             given *= tf.cast(image > 0, x.dtype)
         layer = parent
