@@ -48,7 +48,8 @@ def train(recipe, data, output, updates=None, seed=None, changes=None, resume=Fa
     model = None
     for stage, layers in enumerate(stages(config)):
         model = _stage(output, stage, {**config, "layers": layers}, model, data, quiet, sheets)
-    samples = model.sample(4, seed=1)
+    # One of a model of persistent chains, which takes many times the steps of an update.
+    samples = model.sample(4 if model.learning.rejuvenation > 0 else 1, seed=1)
     presets.save(
         model, output / "preset", replace=True, exemplar=exemplar, samples=samples, **facts or {}
     )

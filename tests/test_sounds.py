@@ -68,6 +68,9 @@ def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
      ({"source": "empty.wav"}, "finite samples"), ({"source": "nan.wav"}, "finite samples"),
      ({"source": "silent.wav"}, "not silent"),
      ({"source": "silent.wav", "subbands": 32}, "not silent"),
+     ({"source": "opposite.wav"}, "not silent"),
+     ({"source": "cut.wav"}, "a whole sound"), ({"source": "cut.mp3"}, "a whole sound"),
+     ({"source": "cut.flac"}, "Expected a sound"), ({"source": "cut.ogg"}, "Expected a sound"),
      ({"source": np.full(9, 2.0)}, r"in \[-1, 1\]")],
 )  # fmt: skip
 def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, arguments, message):
@@ -76,6 +79,12 @@ def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, arguments, messag
     soundfile.write("empty.wav", TONE[:0], RATE)
     soundfile.write("nan.wav", np.where(TONE > 0.4, np.nan, TONE), RATE, subtype="FLOAT")
     soundfile.write("silent.wav", 0 * TONE, RATE)
+    quiet = np.stack([TONE, np.float32(2**-16) - TONE], 1)  # nothing but rounding is left in mono
+    soundfile.write("opposite.wav", quiet, RATE, subtype="FLOAT")
     (tmp_path / "text.wav").write_text("no sound")
+    for kind in ("wav", "mp3", "flac", "ogg"):
+        soundfile.write(f"whole.{kind}", np.tile(TONE, 4), RATE)
+        content = (tmp_path / f"whole.{kind}").read_bytes()
+        (tmp_path / f"cut.{kind}").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=message):
         data.sounds(**arguments)

@@ -2,6 +2,7 @@ import fractions
 import sys
 import wave
 
+import av
 import numpy as np
 import pytest
 
@@ -111,13 +112,33 @@ def test_a_long_file_is_not_decoded_beyond_what_is_asked_for(tmp_path, clip, mon
     assert len(seen) == 4 + 2 * 2 + 1
 
 
+def encode(path, codec, frames):
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=24)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.mark.parametrize("name, codec", [("a.avi", "mjpeg"), ("a.webm", "libvpx")])
+def test_whole_videos_of_other_containers_are_read(tmp_path, clip, name, codec):
+    encode(str(tmp_path / name), codec, clip)
+    read = read_video(tmp_path / name)
+    assert read.shape == clip.shape
+    assert abs(read.astype(float).mean() - clip.mean()) < 5
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [({"source": "missing.mp4"}, "nothing there"), ({"source": "text.mp4"}, "whole video"),
      ({"source": "a.gif", "frames": 13}, "Expected 13 frames"), ({"source": "odd"}, "one size"),
      ({"source": "a.gif", "stride": 0}, "stride >= 1"),
      ({"source": "a.gif", "frames": 0}, "frames >= 1"), ({"source": "empty.mp4"}, "whole video"),
-     ({"source": "cut.mp4"}, "whole video"), ({"source": "sound.avi"}, "whole video"),
+     ({"source": "cut.mp4"}, "whole video"), ({"source": "cut.gif"}, "whole video"),
+     ({"source": "cut.avi"}, "whole video"), ({"source": "cut.webm"}, "whole video"),
+     ({"source": "sound.avi"}, "whole video"),
      ({"source": np.zeros((3, 4))}, "Expected \\(frames")],
 )  # fmt: skip
 def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, clip, arguments, message):
@@ -129,6 +150,11 @@ def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, clip, arguments, 
     (tmp_path / "empty.mp4").write_bytes(b"")
     write_video("a.mp4", clip)
     (tmp_path / "cut.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:-500])
+    for name, codec in (("avi", "mjpeg"), ("webm", "libvpx"), ("gif", "gif")):
+        if codec != "gif":
+            encode(f"a.{name}", codec, np.concatenate([clip] * 3))
+        content = (tmp_path / f"a.{name}").read_bytes()
+        (tmp_path / f"cut.{name}").write_bytes(content[: len(content) // 2])
     with wave.open("sound.avi", "wb") as sound:  # a container without a video stream
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
         sound.writeframes(bytes(16000))

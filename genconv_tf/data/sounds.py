@@ -13,6 +13,8 @@ from genconv_tf.files import whole_file
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 RATE = 11025  # Hz, the papers'
+SILENT = 2**-14  # two steps of 16 bits: what rounding alone makes of silence
+MARGIN = 2 * 1152  # samples that a codec may lack at the end of a whole file: two frames of MP3
 
 
 def sounds(
@@ -75,9 +77,9 @@ def sounds(
             f"Received: one of {(shortest + skip) / rate:.3g} s"
         )
     cut = np.stack([wave[skip : skip + samples] for wave in waves])[..., None]
-    if np.ptp(cut) == 0:
-        raise ValueError("Expected a sound that is not silent. Received: one value for "
-                         f"{samples / rate:.3g} s")  # fmt: skip
+    if np.ptp(cut) < SILENT:
+        raise ValueError("Expected a sound that is not silent. Received: values within "
+                         f"{np.ptp(cut):.2g} for {samples / rate:.3g} s")  # fmt: skip
     mean = round(float(cut.mean()), 6) if mean == "own" else float(mean)
     batch = min(batch or len(cut), len(cut))
     if subbands is None:
@@ -111,10 +113,23 @@ def read_sound(path, rate=RATE):
         wave, own = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise ValueError(f"Expected a sound. Received: {path} ({error})") from None
+    _check_whole(path, len(wave), soundfile.info(path).frames)
     if not len(wave) or not np.isfinite(wave).all():
         raise ValueError(f"Expected a sound of finite samples. Received: {path}")
     mono = wave.mean(axis=1)
     return np.clip(librosa.resample(mono, orig_sr=own, target_sr=rate), -1.0, 1.0)
+
+
+def _check_whole(path, decoded, promised):
+    """Raise a `ValueError` for a file that ends before its header says: WAV and MP3 decode so far
+    without a word."""
+    with open(path, "rb") as file:
+        head, size = file.read(4), int.from_bytes(file.read(4), "little")
+    # What is written as it is recorded has no size, or the largest.
+    missing = head == b"RIFF" and os.path.getsize(path) < size < 2**31 - 2**16
+    if missing or decoded < promised - MARGIN:
+        raise ValueError(f"Expected a whole sound. Received: {path} ({decoded} samples, then it "
+                         "breaks off)")  # fmt: skip
 
 
 def write_sound(path, wave, rate=RATE):

@@ -18,6 +18,9 @@ RATE = 25.0  # frames a second of what does not say so itself
 EXTENSIONS = (".mp4", ".avi", ".webm", ".gif", ".mov", ".mkv")
 
 
+LEAST = 0.95  # of the frames that a file says it has: some programs count wrongly
+
+
 def videos(
     source,
     frames=None,
@@ -131,18 +134,46 @@ def read_video(path, start=0, frames=None, stride=1):
     taken, wanted = [], start
     try:
         with av.open(path) as container:
+            decoded, time = 0, 0.0
             for i, frame in enumerate(container.decode(video=0)):
+                decoded, time = i + 1, frame.time or 0.0
                 if i == wanted:
                     taken.append(frame.to_ndarray(format="rgb24"))
                     wanted += stride
                     if len(taken) == frames:
                         break
+            else:
+                _check_whole(path, container, decoded, time)
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"Expected a whole video. Received: {path} ({error})") from None
     if len(taken) < (frames or 1):
         raise ValueError(f"Expected {frames or 'some'} frames from {start} on, every {stride}. "
                          f"Received: {len(taken)} in {path}")  # fmt: skip
     return np.stack(taken)
+
+
+def _check_whole(path, container, decoded, time):
+    """Raise a `ValueError` where the decoder has come to an end before the file says that it does:
+    many formats may be cut anywhere, and what is left decodes without a word.
+
+    Args:
+        decoded: number of frames.
+        time: of the last of them, in seconds.
+    """
+    promised, alone = container.streams.video[0].frames, len(container.streams) == 1
+    with open(path, "rb") as file:
+        head = file.read(3)
+        file.seek(-min(16, os.path.getsize(path)), os.SEEK_END)
+        tail = file.read()
+    if head == b"GIF":
+        whole = b";" in tail  # the end of every GIF
+    elif promised:
+        whole = decoded > LEAST * promised
+    else:  # Matroska and WebM; of several streams one may be longer
+        whole = not (alone and container.duration) or time > LEAST * container.duration / 1e6 - 0.1
+    if not whole:
+        raise ValueError(f"Expected a whole video. Received: {path} ({decoded} frames, then it "
+                         "breaks off)")  # fmt: skip
 
 
 def frame_rate(path):
