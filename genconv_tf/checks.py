@@ -31,6 +31,17 @@ def check_calibrated(sampler, learning):
                          f"Received: hidden={learning.hidden}")  # fmt: skip
 
 
+def check_penalised(levels, size, penalties):
+    """Raise a `ValueError` if a penalty on overshooting does not see enough of chains of `size`,
+    which it takes for signals that end at their edges."""
+    for level, penalty in zip(levels, penalties, strict=True):
+        need = level.network.least_size(level.network.data_boundary)
+        if penalty and any(n < m for n, m in zip(level.size(size), need)):
+            least = tuple(m * f for m, f in zip(need, level.factor))
+            raise ValueError(f"Expected chains of at least {least}, the receptive field, where "
+                             f"overshooting is penalised. Received: {tuple(size)}")  # fmt: skip
+
+
 def check_until(until):
     """The number of steps after which chains are shown, as a tensor; `None` is the end."""
     if until is None:

@@ -146,6 +146,8 @@ class GenerativeConvNet(keras.Model):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
         size = self.learning.chain_size or sizes.chain_size(self.levels, data_size or self.size)
         size = sizes.lengths(size, self.rank)
+        penalties = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))
+        checks.check_penalised(self.levels, size, penalties)
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
             [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],

@@ -125,3 +125,11 @@ def test_the_penalty_is_capped_at_three_likelihood_gradients(weight, expected):
     received = added(gradient, penalty, weight)
     np.testing.assert_allclose(received[0] - gradient[0], [0.6 * expected], rtol=1e-5)
     np.testing.assert_allclose(received[1] - gradient[1], [0.8 * expected], rtol=1e-5)
+
+
+def test_chains_that_are_smaller_than_what_the_penalty_sees_are_refused():
+    model = GenerativeConvNet([{"filters": 4, "kernel": 9}], levels=2, channels=1, size=18,
+                              learning={"overshoot_penalty": 1.0, "chain_size": 16})  # fmt: skip
+    with pytest.raises(ValueError, match=r"chains of at least \(18, 18\).*Received: \(16, 16\)"):
+        model.build_chains((20, 20))
+    model.twin(learning={"chain_size": 16}).build_chains((20, 20))
