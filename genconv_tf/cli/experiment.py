@@ -97,8 +97,10 @@ def judged(model, observed):
 
 
 def observations(data):
-    """What was learned from, as far as it fits: `(count, *size, channels)`."""
-    batches = data.take(max(1, MOST // data.element_spec.shape[0]))
+    """What was learned from, `(count, *size, channels)`: of many images the first, of sounds and
+    videos those of a batch."""
+    shape = data.element_spec.shape
+    batches = data.take(max(1, MOST // shape[0]) if shape.rank == 4 else 1)
     return tf.concat(list(batches), 0)
 
 
