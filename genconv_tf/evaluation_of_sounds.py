@@ -28,7 +28,8 @@ def evaluate(exemplar, samples, rate):
         dict of measure to dict of `value`, and of `self` and `ratio` where the halves of the
         exemplar have the measure too. `spectrum` and `modulation`: mean absolute log ratio, smaller
         is closer. `kurtosis` and `crest` of the envelopes: their ratio to the exemplar's, median
-        over bands, below 1 where events are lost. `copy_ncc`: 1 is verbatim copying.
+        over bands, below 1 where events are lost; `bands`, of each band, low to high, the mean over
+        samples. `copy_ncc`: 1 is verbatim copying.
     """
     exemplar, *samples = (np.asarray(s, np.float64).reshape(-1) for s in (exemplar, *samples))
     for what, wave in (("exemplar", exemplar), *(("sample", s) for s in samples)):
@@ -50,7 +51,9 @@ def evaluate(exemplar, samples, rate):
         )
     for name, statistic in (("kurtosis", kurtosis), ("crest", crest_factor)):
         target, _, _, *received = (statistic(b) for b in bands)
-        result[name] = {"value": float(np.mean([np.median(r / target) for r in received]))}
+        ratios = np.array([r / target for r in received])
+        result[name] = {"value": float(np.median(ratios, axis=1).mean()),
+                        "bands": ratios.mean(axis=0).round(3).tolist()}  # fmt: skip
     copied = np.mean([copy_correlation(s, exemplar, rate) for s in samples])
     result["copy_ncc"] = figure(copied, copy_correlation(*halves, rate))
     return result

@@ -56,6 +56,7 @@ def test_noise_of_the_same_spectrum_has_lost_its_events():
     figures = evaluate(exemplar, [np.fft.irfft(spectrum * phases, len(exemplar))], RATE)
     assert figures["spectrum"]["value"] < 0.3
     assert figures["kurtosis"]["value"] < 0.5 and figures["crest"]["value"] < 0.8
+    assert len(figures["kurtosis"]["bands"]) == 16 and max(figures["kurtosis"]["bands"]) < 1.1
     assert figures["modulation"]["ratio"] > 1.5
 
 

@@ -21,7 +21,8 @@ def run(options):
     exemplar, *samples = (read(path) for path in (options.exemplar, *options.samples))
     result = measure(exemplar, samples, options.vgg)
     for name, figures in result.items():
-        print(f"{name:12}" + "  ".join(f"{key} {value:.3f}" for key, value in figures.items()))
+        numbers = {key: value for key, value in figures.items() if key != "bands"}
+        print(f"{name:12}" + "  ".join(f"{key} {value:.3f}" for key, value in numbers.items()))
     if options.json:
         files.write_json(options.json, result)
 
