@@ -121,8 +121,10 @@ def test_each_axis_may_have_a_boundary_of_its_own():
     assert network.kernels[1].shape == (2, 6, 7, 4, 3)
     assert network.layer_positions((6, 8, 9)) == [6 * 6 * 7, 6]
     assert network.layer_positions((6, 8, 9), network.data_boundary) == [4 * 6 * 7, 3]
-    assert network.torus == (True, False, False) and network.least_size()[1:] == (1, 1)
+    assert network.torus == (True, False, False) and network.least_size()[1:] == (3, 3)
     np.testing.assert_allclose(network(tf.roll(x, 2, 1)), network(x), rtol=1e-5)
     assert np.abs(network(tf.roll(x, 2, 2)) - network(x)).min() > 1e-3
+    with pytest.raises(ValueError, match=r"at least \(.*3, 3\) per axis.*Received: \(6, 2, 9\)"):
+        ScoringNetwork(layers, 3, ["torus", "valid", "valid"]).build((None, 6, 2, 9, 1))
     with pytest.raises(ValueError, match="Expected one boundary or 3"):
         ScoringNetwork(layers, rank=3, boundary=["torus", "valid"])
