@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf import sizes
+from genconv_tf.pyramid import per_level
 
 END = 2**31 - 1  # more steps than any chain takes
 
@@ -31,12 +32,12 @@ def check_calibrated(sampler, learning):
                          f"Received: hidden={learning.hidden}")  # fmt: skip
 
 
-def check_penalised(levels, size, penalties):
-    """Raise a `ValueError` if a penalty on overshooting does not see enough of chains of `size`,
-    which it takes for signals that end at their edges."""
-    for level, penalty in zip(levels, penalties, strict=True):
+def check_penalised(levels, size, penalty):
+    """Raise a `ValueError` if a penalty on overshooting, one or one a level, does not see enough of
+    chains of `size`, which it takes for signals that end at their edges."""
+    for level, weight in zip(levels, per_level(penalty, len(levels))):
         need = level.network.least_size(level.network.data_boundary)
-        if penalty and any(n < m for n, m in zip(level.size(size), need)):
+        if weight and any(n < m for n, m in zip(level.size(size), need)):
             least = tuple(m * f for m, f in zip(need, level.factor))
             raise ValueError(f"Expected chains of at least {least}, the receptive field, where "
                              f"overshooting is penalised. Received: {tuple(size)}")  # fmt: skip

@@ -103,7 +103,8 @@ class GenerativeConvNet(keras.Model):
     def media_size(self):
         """Lengths of a sample of the training size, in samples of the media."""
         hop = self.preprocessing.hop
-        return tuple((hop * self._positions(hop * np.array(self.size))).tolist())
+        frames = sizes.frames(self.levels, hop * np.array(self.size), hop)
+        return tuple((hop * frames).tolist())
 
     @property
     def least_size(self):
@@ -146,8 +147,7 @@ class GenerativeConvNet(keras.Model):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
         size = self.learning.chain_size or sizes.chain_size(self.levels, data_size or self.size)
         size = sizes.lengths(size, self.rank)
-        penalties = pyramid.per_level(self.learning.overshoot_penalty, len(self.levels))
-        checks.check_penalised(self.levels, size, penalties)
+        checks.check_penalised(self.levels, size, self.learning.overshoot_penalty)
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
             [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],
@@ -297,7 +297,8 @@ class GenerativeConvNet(keras.Model):
 
     @tf.function(input_signature=checks.SAMPLED, autograph=False)
     def _sample_media(self, seeds, size, steps, until):
-        size = self._positions(tf.ensure_shape(size, [self.rank]))
+        size = tf.ensure_shape(size, [self.rank])
+        size = sizes.frames(self.levels, size, self.preprocessing.hop)
 
         def sample(seeds):
             x = pyramid.generate(self.levels, seeds, size, self.channels, steps, until=until)
@@ -391,12 +392,6 @@ class GenerativeConvNet(keras.Model):
         export.export(self, folder, **kwargs)
 
     # -- parts of the above ------------------------------------------------------------------
-
-    def _positions(self, size):
-        """Lengths of x for media of `size`, an array or a tensor. An image has the size that it is
-        asked for; of a sound of subbands frames and strides are whole, so that it has no seam."""
-        hop = self.preprocessing.hop
-        return size if hop == 1 else sizes.whole(self.levels, -(-size // hop))
 
     def _update_seeds(self, count):
         return noise.update_seeds(self.seed, count, self.optimizer.iterations)

@@ -42,6 +42,13 @@ def whole(levels, size):
     return -(-size // unit) * unit
 
 
+def frames(levels, size, hop):
+    """Lengths of x for media of `size`, an array or a tensor, of `hop` samples a frame. An image
+    has the size that it is asked for; of a sound of subbands frames and strides are whole, so that
+    it has no seam."""
+    return size if hop == 1 else whole(levels, -(-size // hop))
+
+
 def chain_size(levels, size):
     """Lengths of the chains that learn from data of `size`: whole at every level, on a torus at
     every layer too, and no larger than what the level learns from, so that they can start there."""

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from genconv_tf.energy import Reference, energy, score_gradient
+from genconv_tf.layers import Layer
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.structure import basis_functions, deconvolve, find_mode, piece
 
@@ -98,6 +99,41 @@ def test_basis_functions_are_derivatives_of_the_strongest_responses(layer):
             strongest = tf.reduce_max(network.responses(x)[layer][..., k])
         expected = tape.gradient(strongest, x)[0]
         np.testing.assert_allclose(basis[k], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("operation", [
+    {"operation": "absolute"}, {"operation": "bins", "bins": 7, "span": 3.0},
+    {"operation": "max", "kernel": 2, "stride": 2}, {"operation": "average", "kernel": 3},
+])  # fmt: skip
+def test_operations_have_a_constant_and_a_slope(operation):
+    net = ScoringNetwork([Layer(3, 3, relu=False), operation, Layer(8, 1)], 2, weight_scale=1.0)
+    net.build((None, 8, 8, 1))
+    x = tf.random.stateless_normal([2, 8, 8, 1], (2, 5))
+    here, f = piece(net, x), net(x).numpy()
+    assert np.abs(f).min() > 1  # some filter of the top responds
+    np.testing.assert_allclose(here.score(x), f, rtol=1e-5)
+    np.testing.assert_allclose(here.slope, score_gradient(net, x), atol=1e-5)
+    near = x + 1e-3 * tf.random.stateless_normal(x.shape, (3, 5))
+    moved = net(near).numpy() - f
+    assert np.abs(moved).min() > 1e-4
+    np.testing.assert_allclose(here.score(near) - f, moved, rtol=0.02, atol=1e-5)
+
+
+@pytest.mark.parametrize("operation", ["absolute", "average"])
+def test_basis_functions_pass_layers_that_are_not_rectified(operation):
+    kernel = {"kernel": 2} if operation == "average" else {}
+    layers = [Layer(3, 3, relu=False), {"operation": operation, **kernel}, Layer(9, 1)]
+    net = ScoringNetwork(layers, 2, weight_scale=1.0)
+    net.build((None, 8, 8, 1))
+    x = tf.random.stateless_normal([1, 8, 8, 1], (2, 5))
+    basis, found = basis_functions(net, x, 2), 0
+    for k in range(9):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            strongest = tf.reduce_max(net.responses(x)[2][..., k])
+        found += int(strongest > 0)
+        np.testing.assert_allclose(basis[k], tape.gradient(strongest, x)[0], atol=1e-5)
+    assert found >= 2
 
 
 @pytest.mark.parametrize("std", [1.0, 2.0])

@@ -32,7 +32,7 @@ def run(options):
     held_out.check(options, data.element_spec.shape[1:-1])
     # A learning that is done already takes no update more; one of other settings is refused.
     resume = (learned / RUN).is_file()
-    train.run(argparse.Namespace(**{**vars(options), "output": learned, "resume": resume}))
+    train.run(argparse.Namespace(**{**vars(options), "output": learned, "resume": resume}), data)
     model = GenerativeConvNet.from_preset(learned)
     if not exported.is_dir():
         model.export(exported)

@@ -10,10 +10,11 @@ from genconv_tf.data.media import LOADERS
 from genconv_tf.kinds import KINDS
 
 
-def run(options):
+def run(options, dataset=None):
+    """Learn; `dataset` is what `load` gives, where it has been read already."""
     changes = recipes.parse_settings(options.set)
-    content = recipes.load(options.recipe, changes)
-    dataset = load(content, options)
+    if dataset is None:
+        dataset = load(recipes.load(options.recipe, changes), options)
     exemplar = dataset.preprocessing.decode(next(iter(dataset))[0]).numpy()
     training.train(
         options.recipe,
