@@ -65,6 +65,8 @@ class Calibration(keras.layers.Layer):
         `x` calibrated, of its shape.
     """
 
+    beside_f = True  # learned at every update: the chains of a finer level start from these
+
     def __init__(self, channels, lengths, torus, factors=None, **kwargs):
         super().__init__(trainable=False, **kwargs)
         self.factors, self.torus = factors or [(1,) * len(lengths)], torus
@@ -224,7 +226,7 @@ def curved(x, sampled, observed):
     most = MOST_SHIFT * tf.sqrt(variance)
     shift = tf.clip_by_value(observed - sampled, -most, most)
     parts = (tf.unstack(each) for each in (sampled, shift))
-    values = map(_interpolated, tf.unstack(x, axis=-1), *parts)
+    values = map(interpolated, tf.unstack(x, axis=-1), *parts)
     return x + tf.stack(list(values), axis=-1)
 
 
@@ -275,11 +277,11 @@ def quantiles(x):
     return tf.gather(values, tf.cast(tf.round(QUANTILES * last), tf.int32), axis=1)
 
 
-def _interpolated(x, at, values):
+def interpolated(x, at, values):
     """The function of `x` that is `values` at the rising numbers `at`, straight between them and
     constant beyond."""
     flat = tf.clip_by_value(tf.reshape(x, [-1]), at[0], at[-1])
-    left = tf.clip_by_value(tf.searchsorted(at, flat) - 1, 0, KNOTS - 2)
+    left = tf.clip_by_value(tf.searchsorted(at, flat) - 1, 0, at.shape[0] - 2)
     low, high, first, last = (tf.gather(v, i) for v in (at, values) for i in (left, left + 1))
     part = tf.math.divide_no_nan(flat - low, high - low)
     return tf.reshape(first + part * (last - first), tf.shape(x))

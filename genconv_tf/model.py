@@ -84,10 +84,8 @@ class GenerativeConvNet(keras.Model):
             network["bank"] = banks.make(**{**self.preprocessing.affine(channels), **bank})
             self._config["bank"] = network["bank"].config
         network["dtype"] = "mixed_bfloat16" if resolved == "bfloat16" else "float32"
-        bounds = self.preprocessing.bounds()
-        self.levels = pyramid.make_levels(
-            levels, factor, network, seed, self.reference, self.sampler, bounds, size, channels
-        )
+        how = seed, self.reference, self.sampler, self.preprocessing, size, channels
+        self.levels = pyramid.make_levels(levels, factor, network, *how)
         self.networks = [level.network for level in self.levels]
         self.calibrations = [lv.calibration for lv in self.levels if lv.calibration is not None]
         self.built = True

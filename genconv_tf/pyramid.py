@@ -41,7 +41,8 @@ class Sampler:
         adjusted: whether every step is followed by the accept-reject step of Metropolis-Hastings:
             exact whatever the step size, and slow where few steps are taken.
         calibrated: whether the chains of a level are given the power spectrum and the values of the
-            data after their steps, by functions learned beside f (`genconv_tf.calibration`).
+            data after their steps, by functions learned beside f (`genconv_tf.calibration`); sounds
+            of subbands the envelopes of cochlear bands (`genconv_tf.data.envelopes`).
     """
 
     start: str = "noise"
@@ -242,7 +243,7 @@ def last_step(steps, until):
     return steps if until is None else tf.clip_by_value(until, 0, steps)
 
 
-def make_levels(count, factor, network, seed, reference, sampler, bounds, size, channels):
+def make_levels(count, factor, network, seed, reference, sampler, preprocessing, size, channels):
     """The levels of a pyramid, coarse to fine, with their weights: a tuple of `Level`.
 
     Args:
@@ -251,8 +252,9 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds, size, 
         network: arguments of the `ScoringNetwork` of each level; its `layers` as `layers_of` takes
             them, its `weight_scale` one number or one for each level.
         seed: of the weights of the coarsest; each level has one of its own.
-        reference, bounds: as for a `Level`.
+        reference: as for a `Level`.
         sampler: a `Sampler`, whose lists have one value for each level.
+        preprocessing: of the media, which has bounds and says how samples are calibrated.
         size: lengths of the signal in training, at the finest level.
         channels: of the signal.
     """
@@ -268,14 +270,14 @@ def make_levels(count, factor, network, seed, reference, sampler, bounds, size, 
     for i in range(count):
         own = Sampler(**one_level(settings, i, count))
         shrunk = tuple(f ** (count - 1 - i) for f in factor)
-        level = Level(scoring_network(i), reference, shrunk, own, bounds)
+        level = Level(scoring_network(i), reference, shrunk, own, preprocessing.bounds())
         level.network.build((None, *level.size(size), channels))
         like = next((m for m in made if m.network.is_like(level.network)), None)
         level = dataclasses.replace(level, like=like)
         if own.calibrated:
             coarser = [tuple(f**k for f in factor) for k in range(i, -1, -1)]
             how = channels, level.size(size), level.network.torus, coarser
-            calibration = Calibration(*how, name=f"calibration_{i}")
+            calibration = preprocessing.calibration(*how, name=f"calibration_{i}")
             level = dataclasses.replace(level, calibration=calibration)
         made.append(level)
     return tuple(made)

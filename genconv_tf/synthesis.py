@@ -42,7 +42,7 @@ def advance(levels, chains, learning, observed, seeds, iteration):
             fresh = from_data(data, count, size)
         x = level.advance(rejuvenate(state, fresh, restart[:count]), row)[0]
         shown.append(x)
-        if level.calibration is not None:
+        if level.calibration is not None and level.calibration.beside_f:
             seen.append(level.calibration.observe(observed[i]))
             x = level.calibration.learn(x, seen, chains.spectra[i], iteration)
         moved.append(x)

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from genconv_tf.calibration import Calibration
+from genconv_tf.data.envelopes import Envelopes
 from genconv_tf.data.subbands import Subbands
 from genconv_tf.parts import by_rows, shape_of
 
@@ -78,6 +80,15 @@ class Preprocessing:
         constant = np.ndim(self.mean) < 2
         offset = np.broadcast_to(self.mean, matrix.shape[-1:]) if constant else None
         return {"matrix": matrix, "offset": offset}
+
+    def calibration(self, channels, lengths, torus, factors, **kwargs):
+        """What corrects the samples of a level: the `Envelopes` of sounds of subbands, else a
+        `Calibration`, whose arguments these are."""
+        if self.subbands is None:
+            return Calibration(channels, lengths, torus, factors, **kwargs)
+        if max(factors[0]) > 1:
+            raise ValueError("Expected one level where subbands are calibrated. Received: several")
+        return Envelopes(self.subbands, self.rate, **kwargs)
 
     def media_channels(self, channels):
         """Channels of the media of a signal of so many."""

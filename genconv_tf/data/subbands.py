@@ -157,7 +157,7 @@ def _edges(hop):
 
 def _interpolate(x, knots, values):
     """Piecewise linear from rising `knots` to `values`, both one list for each of the last axis of
-    x; beyond the ends constant."""
+    x; beyond the ends as far again as between the last two, then constant."""
     knots, values = tf.constant(knots, tf.float32), tf.constant(values, tf.float32)
     shape = tf.shape(x)
     flat = tf.transpose(tf.reshape(x, [-1, shape[-1]]))
@@ -168,6 +168,6 @@ def _interpolate(x, knots, values):
         return tf.gather(table, index, batch_dims=1)
 
     low, high = at(knots, right - 1), at(knots, right)
-    share = tf.clip_by_value((flat - low) / (high - low), 0.0, 1.0)
+    share = tf.clip_by_value((flat - low) / (high - low), -1.0, 2.0)
     result = at(values, right - 1) * (1.0 - share) + at(values, right) * share
     return tf.reshape(tf.transpose(result), shape)
