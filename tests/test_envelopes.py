@@ -12,7 +12,6 @@ from genconv_tf.data import envelopes
 from genconv_tf.data.envelopes import EDGE, QUANTILES, Envelopes
 from genconv_tf.data.sounds import sounds
 from genconv_tf.data.subbands import fit
-from genconv_tf.export import ExportedModel
 
 RATE, COUNT = 11025, 22016
 
@@ -97,7 +96,7 @@ def test_the_ends_of_a_recording_do_not_count():
     np.testing.assert_allclose(for_clicks, without, rtol=0.1)
 
 
-def test_the_recipe_learns_the_same_f_and_ends_with_its_envelopes(tmp_path):
+def test_the_recipe_learns_the_same_f_and_ends_with_its_envelopes():
     data = sounds(RECORDING, subbands=32)
     changes = {"sampler.steps": 3, "model.precision": "float32"}
     models = [
@@ -110,18 +109,12 @@ def test_the_recipe_learns_the_same_f_and_ends_with_its_envelopes(tmp_path):
     for one, other in zip(calibrated.trainable_variables, plain.trainable_variables, strict=True):
         np.testing.assert_array_equal(one, other)
     ended = calibrated.calibrations[0].get_weights()
-    sample = calibrated.sample(2, size=8000, seed=3)
-    assert np.abs(sample - plain.sample(2, size=8000, seed=3)).max() > 0.01
+    samples = [model.sample(2, size=8000, seed=3) for model in models]
+    assert np.abs(samples[0] - samples[1]).max() > 0.01
 
     later = plain.twin(sampler={**dataclasses.asdict(plain.sampler), "calibrated": True})
     later.calibrate(data)
     for one, other in zip(later.calibrations[0].get_weights(), ended, strict=True):
         np.testing.assert_array_equal(one, other)
-    calibrated.export(tmp_path / "1")
-    exported = ExportedModel(tmp_path / "1").sample(2, size=8000, seed=3)
-    np.testing.assert_allclose(exported, sample, atol=1e-4)
-    calibrated.save_to_preset(tmp_path / "preset")
-    again = gct.GenerativeConvNet.from_preset(tmp_path / "preset")
-    np.testing.assert_array_equal(again.sample(2, size=8000, seed=3), sample)
     with pytest.raises(ValueError, match="Expected one level where subbands are calibrated"):
         gct.GenerativeConvNet.from_recipe("sound", data, **{"model.levels": 2})
