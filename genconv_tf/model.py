@@ -203,7 +203,8 @@ class GenerativeConvNet(keras.Model):
         sizes.check_data(self.levels, self.channels, x.shape)
         phases = sizes.phases_of(self.levels, x.shape[1:-1])
         x = random_window(x, phases, self._update_seeds(1), -6)
-        return pyramid.levels_of(x, self.levels)
+        observed = pyramid.levels_of(x, self.levels)
+        return synthesis.learned_from(observed, self.chains.states, self.learning)
 
     def advance_chains(self, observed):
         """Run the chains of every level on, coarse to fine, restarting some of them.

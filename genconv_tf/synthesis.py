@@ -49,6 +49,24 @@ def advance(levels, chains, learning, observed, seeds, iteration):
     return moved, shown
 
 
+def learned_from(observed, states, learning):
+    """The data of every level that an update learns from, lists of `(batch, *spatial, channels)`.
+
+    Contrastive divergence compares each chain with the image that it started from, row by row. Were
+    there ten chains and seven images, three of these would count twice among the chains and once
+    among the data, and f would grow on the other four without end.
+
+    Args:
+        observed: all data of every level.
+        states: the chains of every level.
+        learning: a `Learning`.
+    """
+    if learning.start != "data" or learning.rejuvenation < 1:
+        return observed
+    pairs = zip(observed, states, strict=True)
+    return [from_data(x, state.shape[0], state.shape[1:-1]) for x, state in pairs]
+
+
 def calibrate(levels, data, seeds, size):
     """Learn the calibrations of all levels anew, from fresh samples alone.
 

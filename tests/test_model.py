@@ -186,6 +186,20 @@ def test_contrastive_divergence_starts_at_the_data(photograph):
     np.testing.assert_allclose(model.chains.states[-1], expected, atol=1e-3)
 
 
+def test_contrastive_divergence_compares_chains_with_the_images_they_started_from(photograph):
+    """Three images and four chains that do not move: nothing is learned, no image is favoured."""
+    changes = {"levels": 1, "boundary": "same", "sampler": {"steps": 1, "step_size": 1e-6},
+               "learning": {"chains": 4, "start": "data", "rejuvenation": 1.0,
+                            "optimizer": {"name": "sgd", "learning_rate": 1.0}}}  # fmt: skip
+    model = GenerativeConvNet(**{**SMALL, **changes})
+    images = np.stack([photograph[:32, :32] * share for share in (0.2, 0.5, 1.0)])
+    before = [w.numpy() for w in model.trainable_variables]
+    history = model.fit(np.float32(images), batch_size=3, verbose=0).history
+    assert abs(history["energy_gap"][0]) < 1e-3 and history["gradient"][0] < 1e-3
+    for weight, old in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_allclose(weight, old, atol=1e-3)
+
+
 def test_persistent_chains_go_on_where_they_were(photograph):
     """With hardly any step a chain stays near its start; a new start would be elsewhere."""
     sampler = {"steps": 1, "step_size": 1e-6, "start_std": 20.0}
