@@ -56,6 +56,8 @@ def test_several_sounds_have_the_length_of_the_shortest(tmp_path):
 def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
     write_sound(tmp_path / "a.wav", TONE[:, None])
     np.testing.assert_allclose(read_sound(tmp_path / "a.wav", RATE), TONE, atol=2**-15)
+    with pytest.raises(ValueError, match="finite samples to write"):
+        write_sound(tmp_path / "b.wav", TONE * np.nan)
     assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
 
 
@@ -65,6 +67,7 @@ def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
      ({"source": "a.wav", "seconds": 60.0}, "Expected sounds of at least"),
      ({"source": "a.wav", "start": 60.0}, "Expected sounds of at least"),
      ({"source": "a.wav", "rate": 0}, "positive rate"),
+     ({"source": "a.wav", "seconds": "a"}, "positive length in seconds"),
      ({"source": "empty.wav"}, "finite samples"), ({"source": "nan.wav"}, "finite samples"),
      ({"source": "silent.wav"}, "not silent"),
      ({"source": "silent.wav", "subbands": 32}, "not silent"),

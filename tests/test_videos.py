@@ -83,6 +83,9 @@ def test_a_folder_of_videos_is_several(tmp_path, clip):
     write_video(tmp_path / "a.gif", clip)
     write_video(tmp_path / "b.gif", clip[::-1])
     assert next(iter(data.videos(tmp_path, frames=5))).shape == (2, 5, 32, 48, 3)
+    # Of clips that are not equally long, as many frames as the first one has.
+    write_video(tmp_path / "b.gif", np.concatenate([clip, clip]))
+    assert next(iter(data.videos(tmp_path))).shape == (2, len(clip), 32, 48, 3)
 
 
 def test_a_long_file_is_not_decoded_beyond_what_is_asked_for(tmp_path, clip, monkeypatch):
@@ -138,7 +141,9 @@ def test_whole_videos_of_other_containers_are_read(tmp_path, clip, name, codec):
      ({"source": "a.gif", "frames": 0}, "frames >= 1"), ({"source": "empty.mp4"}, "whole video"),
      ({"source": "cut.mp4"}, "whole video"), ({"source": "cut.gif"}, "whole video"),
      ({"source": "cut.avi"}, "whole video"), ({"source": "cut.webm"}, "whole video"),
-     ({"source": "sound.avi"}, "whole video"),
+     ({"source": "sound.avi"}, "whole video"), ({"source": "a.gif", "rate": -5}, "positive rate"),
+     ({"source": "a.gif", "mean": "foo"}, "colour.*frame.*none"),
+     ({"source": np.zeros((3, 8, 8, 3)), "start": 5}, "Expected some frames. Received: 0 from 5"),
      ({"source": np.zeros((3, 4))}, "Expected \\(frames")],
 )  # fmt: skip
 def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, clip, arguments, message):

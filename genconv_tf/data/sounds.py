@@ -1,5 +1,6 @@
 """Sounds on `tf.data`: from files, folders, globs, arrays and TFDS names; and back to WAV."""
 
+import numbers
 import os
 
 import numpy as np
@@ -57,8 +58,8 @@ def sounds(
     if not rate > 0 or not (scale is None or scale > 0) or not start >= 0:
         raise ValueError("Expected a positive rate and scale and a start >= 0. "
                          f"Received: {rate}, {scale}, {start}")  # fmt: skip
-    if seconds is not None and not seconds > 0:
-        raise ValueError(f"Expected a positive length in seconds. Received: {seconds}")
+    if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
+        raise ValueError(f"Expected a positive length in seconds. Received: {seconds!r}")
     skip = round(start * rate)
     if is_generated(source):
         needed = None if seconds is None else start + seconds
@@ -135,6 +136,8 @@ def _check_whole(path, decoded, promised):
 def write_sound(path, wave, rate=RATE):
     """Write `(samples,)` or `(samples, 1)` in [-1, 1] as 16-bit WAV, whole or not at all."""
     wave = np.asarray(wave).reshape(-1)
+    if not np.isfinite(wave).all():
+        raise ValueError("Expected finite samples to write. Received: NaN or infinity")
     with whole_file(path) as partial:
         _libraries()[1].write(partial, wave, rate, subtype="PCM_16", format="WAV")
 

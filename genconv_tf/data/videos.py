@@ -18,6 +18,7 @@ RATE = 25.0  # frames a second of what does not say so itself
 EXTENSIONS = (".mp4", ".avi", ".webm", ".gif", ".mov", ".mkv")
 
 
+MEANS = ("colour", "frame", "none")
 LEAST = 0.95  # of the frames that a file says it has: some programs count wrongly
 
 
@@ -46,7 +47,7 @@ def videos(
         source: a video file (MP4, AVI, WebM, GIF), a list of them, a folder of videos, a folder of
             frames, a glob pattern, an array `(frames, height, width, 3)` or with a count before it,
             in [0, 255], `"tfds:NAME"`, or `"generated:fire"` or `"generated:water"`.
-        frames: number of frames; `None` for all of the first video.
+        frames: number of frames; `None` for all of the first video, and as many of the others.
         size: `(height, width)`, or one int for both. `None` keeps the size of the first video.
         start: first frame.
         stride: of every how many frames one is taken.
@@ -70,6 +71,10 @@ def videos(
     for name, value, least in (("frames", frames, 1), ("start", start, 0), ("stride", stride, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
+    if rate is not None and not rate > 0:
+        raise ValueError(f"Expected a positive rate. Received: {rate}")
+    if isinstance(mean, str) and mean not in MEANS:
+        raise ValueError(f"Expected a mean of {MEANS} or three numbers. Received: {mean!r}")
     size = None if size is None else lengths(size, 2)
     if is_generated(source):
         needed = None if frames is None else start + frames * stride
@@ -89,10 +94,11 @@ def videos(
         first, count = read_video(paths[0], start, frames, stride), len(paths)
         rate = rate or frame_rate(paths[0]) / stride
         raw = tf.data.Dataset.from_tensor_slices(paths).map(
-            lambda path: _decode(path, start, frames, stride)
+            lambda path: _decode(path, start, len(first), stride)
         )
     if len(first) < (frames or 1):
-        raise ValueError(f"Expected {frames} frames. Received: {len(first)} from {start} on")
+        raise ValueError(f"Expected {frames or 'some'} frames. "
+                         f"Received: {len(first)} from {start} on")  # fmt: skip
     check_region(region, first.shape)
     raw, first = raw.map(lambda video: cut(video, region)), np.asarray(cut(first, region))
     shape = (len(first), *(size or first.shape[1:3]), 3)
