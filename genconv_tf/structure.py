@@ -8,7 +8,9 @@ density are decoded exactly, x = s²B (Proposition 2).
 
 import dataclasses
 import functools
+import math
 
+import numpy as np
 import tensorflow as tf
 
 from genconv_tf.energy import energy, log_density_gradient, relative_error
@@ -118,27 +120,74 @@ def basis_functions(network, x, layer, boundary=None):
         everywhere for a filter that does not respond at all.
     """
     maps = network.responses(x, boundary)
-    flat = tf.reshape(maps[layer], [-1, maps[layer].shape[-1]])
+    responses = maps[layer][0]
+    flat = tf.reshape(responses, [-1, responses.shape[-1]])
     alive = tf.cast(tf.reduce_max(flat, 0) > 0, x.dtype)
+    strongest = tf.argmax(flat, 0)
+    place = np.stack(np.unravel_index(strongest, responses.shape[:-1]), -1)
+    seen = _seen(network, layer, place, x.shape[1:-1], boundary)
 
     def basis(filters):
         """Of some of the filters: what all of them take at once is large."""
-        # (filters, positions): the strongest position of each filter, for that filter alone.
-        strongest = tf.one_hot(tf.gather(tf.argmax(flat, 0), filters), len(flat))
         own = tf.one_hot(filters, flat.shape[-1]) * tf.gather(alive, filters)[:, None]
-        given = tf.reshape(strongest[..., None] * own[:, None], [-1, *maps[layer].shape[1:]])
+        if seen is not None:
+            return _within(network, x, layer, own, seen[filters.numpy()])
+        # (filters, positions): the strongest position of each filter, for that filter alone.
+        there = tf.one_hot(tf.gather(strongest, filters), len(flat))
+        given = tf.reshape(there[..., None] * own[:, None], [-1, *responses.shape])
         return _passed_down(network, x, maps, layer, given, boundary)
 
     parts = [tf.range(i, min(i + PART, flat.shape[-1])) for i in range(0, flat.shape[-1], PART)]
     return tf.concat([basis(filters) for filters in parts], 0)
 
 
+def _seen(network, layer, place, size, boundary):
+    """Which samples of a signal of `size` positions of a layer see, as indices into its samples
+    `(count, *extent)`; `None` where that is all of it, or zeros beyond an edge.
+
+    Args:
+        place: `(count, rank)`, of the positions.
+    """
+    field, index = network.fields[layer], np.zeros((len(place), *[1] * network.rank), int)
+    edges = network.boundaries_of(network.specs[layer], boundary)
+    padded = "same" in edges or any(spec.padding for spec in network.specs)
+    if padded or any(e is None or e > n for e, n in zip(field.extent, size)):
+        return None
+    for axis, (n, edge) in enumerate(zip(size, edges)):
+        first = field.reach[axis][0] if edge == "torus" else 0
+        along = place[:, axis, None] * field.jump[axis] - first + np.arange(field.extent[axis])
+        shape = [len(place), *(-1 if a == axis else 1 for a in range(network.rank))]
+        index = index * n + (along % n).reshape(shape)
+    return index
+
+
+def _within(network, x, layer, own, seen):
+    """Basis functions `own`, `(count, filters)`, of a layer at one position each, which sees the
+    samples `seen` of x: as of the whole of x, of which they need no more."""
+    count, size, channels = len(seen), x.shape[1:-1], x.shape[-1]
+    cut = tf.gather(tf.reshape(x, [-1, channels]), seen)
+    maps, path = {}, [layer]
+    while network.after[path[0]] >= 0:
+        path.insert(0, network.after[path[0]])
+    for i in path:
+        below = maps[network.after[i]] if network.after[i] >= 0 else cut
+        h = network.respond(i, below, "valid")
+        maps[i] = tf.nn.relu(h) if network.specs[i].relu else h
+    given = tf.reshape(own, [count, *[1] * network.rank, -1])
+    passed = _passed_down(network, cut, maps, layer, given, "valid")
+    total = math.prod(size)
+    index = seen.reshape(-1) + np.repeat(np.arange(count) * total, seen[0].size)
+    basis = tf.math.unsorted_segment_sum(tf.reshape(passed, [-1, channels]), index, count * total)
+    return tf.reshape(basis, [count, *size, channels])
+
+
 def _passed_down(network, x, maps, layer, given, boundary):
-    """Coefficients `given` of a layer's responses, a batch, taken down to the signal."""
+    """Coefficients `given` of a layer's responses, a batch, taken down to the signal: the batch `x`
+    or the only one there is."""
     while layer >= 0:
         parent = network.after[layer]
         image = maps[parent] if parent >= 0 else x
-        below = tf.repeat(image, len(given), 0)
+        below = image if len(image) == len(given) else tf.repeat(image, len(given), 0)
         given = deconvolve(network, layer, given, below, boundary)
         if parent >= 0 and network.specs[parent].relu:
             given *= tf.cast(image > 0, x.dtype)

@@ -88,11 +88,13 @@ def test_deconvolution_places_filters():
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_basis_functions_are_derivatives_of_the_strongest_responses(layer):
-    network, x = network_and_x("sound", "torus", batch=1)
+@pytest.mark.parametrize("boundary", ["torus", "valid", "same"])
+@pytest.mark.parametrize("name", ["sound", "image", "video"])
+def test_basis_functions_are_derivatives_of_the_strongest_responses(name, boundary, layer):
+    network, x = network_and_x(name, boundary, batch=1)
     basis = basis_functions(network, x, layer)
     responses = network.responses(x)[layer]
-    assert basis.shape == (responses.shape[-1], 24, 2)
+    assert basis.shape == (responses.shape[-1], *x.shape[1:]) and basis.numpy().any()
     for k in range(responses.shape[-1]):
         with tf.GradientTape() as tape:
             tape.watch(x)
