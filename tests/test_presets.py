@@ -116,6 +116,14 @@ def test_published_presets_sample(name):
     assert media.shape == (1, *size, 3) and media.std() > 0.005 * (high - low)
 
 
+def test_a_published_video_goes_on_from_its_last_frame_to_its_first():
+    video = GenerativeConvNet.from_preset("video-water").sample(1, size=(16, 24, 24))[0]
+    change = np.abs(np.diff(video.astype(float), axis=0, append=video[:1])).mean((1, 2, 3))
+    far = np.abs(video[8:].astype(float) - video[:8]).mean()
+    assert change.max() < 0.5 * far  # no cut anywhere
+    assert abs(change[-1] - change[:-1].mean()) < 5 * change[:-1].std()
+
+
 @pytest.mark.parametrize("name", presets.names())
 def test_published_saved_models_sample_as_their_presets(name):
     from genconv_tf.export import ExportedModel
