@@ -204,7 +204,8 @@ class GenerativeConvNet(keras.Model):
         phases = sizes.phases_of(self.levels, x.shape[1:-1])
         x = random_window(x, phases, self._update_seeds(1), -6)
         observed = pyramid.levels_of(x, self.levels)
-        return synthesis.learned_from(observed, self.chains.states, self.learning)
+        iteration = tf.cast(self.optimizer.iterations, tf.int32)
+        return synthesis.learned_from(observed, self.chains, self.learning, iteration)
 
     def advance_chains(self, observed):
         """Run the chains of every level on, coarse to fine, restarting some of them.

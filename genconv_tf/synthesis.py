@@ -49,22 +49,26 @@ def advance(levels, chains, learning, observed, seeds, iteration):
     return moved, shown
 
 
-def learned_from(observed, states, learning):
+def learned_from(observed, chains, learning, iteration):
     """The data of every level that an update learns from, lists of `(batch, *spatial, channels)`.
 
-    Contrastive divergence compares each chain with the image that it started from, row by row. Were
-    there ten chains and seven images, three of these would count twice among the chains and once
-    among the data, and f would grow on the other four without end.
+    Contrastive divergence compares each chain with the image that it started from, row by row, and
+    takes the images in turn. Were there ten chains and seven images, three of these would count
+    twice among the chains and once among the data, and f would grow on the other four without end.
 
     Args:
         observed: all data of every level.
-        states: the chains of every level.
+        chains: the `Chains`.
         learning: a `Learning`.
+        iteration: int32 scalar, the number of updates so far.
     """
     if learning.start != "data" or learning.rejuvenation < 1:
         return observed
-    pairs = zip(observed, states, strict=True)
-    return [from_data(x, state.shape[0], state.shape[1:-1]) for x, state in pairs]
+    rows = []
+    for x, (count, *size, _) in zip(observed, (state.shape for state in chains.states)):
+        turn = (tf.range(count) + iteration * count) % tf.shape(x)[0]
+        rows.append(from_data(tf.gather(x, turn), count, size))
+    return rows
 
 
 def calibrate(levels, data, seeds, size):

@@ -200,6 +200,16 @@ def test_contrastive_divergence_compares_chains_with_the_images_they_started_fro
         np.testing.assert_allclose(weight, old, atol=1e-3)
 
 
+def test_contrastive_divergence_takes_all_images_in_turn(photograph):
+    changes = {"levels": 1, "sampler": {"steps": 1, "step_size": 1e-6},
+               "learning": {"chains": 2, "start": "data", "rejuvenation": 1.0}}  # fmt: skip
+    model = GenerativeConvNet(**{**SMALL, **changes})
+    images = np.float32([photograph[:32, :32] * share for share in (0.2, 0.5, 1.0)])
+    for rows in ([0, 1], [2, 0], [1, 2]):
+        model.fit(images, batch_size=3, verbose=0)
+        np.testing.assert_allclose(model.chains.states[0], images[rows], atol=1e-3)
+
+
 def test_persistent_chains_go_on_where_they_were(photograph):
     """With hardly any step a chain stays near its start; a new start would be elsewhere."""
     sampler = {"steps": 1, "step_size": 1e-6, "start_std": 20.0}

@@ -170,8 +170,8 @@ def parser():
     one.add_argument("model", help="a preset's name or a preset folder")
     one.add_argument("--output", required=True, metavar="DIR")
     one.add_argument("--image", help="to look at the model through (default: a fresh sample)")
-    one.add_argument("--steps", type=_at_least(1), default=1000, metavar="N",
-                     help="of the descent to a mode, at most (default: 1000)")  # fmt: skip
+    one.add_argument("--steps", type=_at_least(1), default=200, metavar="N",
+                     help="of the descent to a mode, at most (default: 200)")  # fmt: skip
     one.add_argument("--seed", type=int, default=0, metavar="K")
     one.add_argument("--quiet", action="store_true", help="say nothing")
 
