@@ -105,6 +105,12 @@ class Learning:
             if not isinstance(count, int) or count < 1:
                 raise ValueError(f"Expected at least one chain. Received: chains={self.chains!r}")
 
+    @property
+    def contrastive(self):
+        """Whether all chains start from data at every update: contrastive divergence (GCN,
+        Proposition 3)."""
+        return self.start == "data" and self.rejuvenation >= 1
+
     def make_optimizer(self, stage=0):
         """The Keras optimizer of growth stage `stage`."""
         config = dict(self.optimizer)
@@ -127,6 +133,8 @@ def level_gradient(level, data, chains, boundary, learning, penalty, seeds, iter
         penalty: weight of the level's penalty on overshooting steps.
         seeds, iteration: as of `penalty.penalised`.
     """
+    if learning.contrastive:  # after a few steps as little of a torus as the image it comes from
+        boundary = level.network.data_boundary
     how = learning.normalise, boundary
     gap, gradient = likelihood_gradient(level.network, data, chains, *how)
     if learning.by_variance:

@@ -62,7 +62,7 @@ def learned_from(observed, chains, learning, iteration):
         learning: a `Learning`.
         iteration: int32 scalar, the number of updates so far.
     """
-    if learning.start != "data" or learning.rejuvenation < 1:
+    if not learning.contrastive:
         return observed
     rows = []
     for x, (count, *size, _) in zip(observed, (state.shape for state in chains.states)):

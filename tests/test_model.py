@@ -186,9 +186,10 @@ def test_contrastive_divergence_starts_at_the_data(photograph):
     np.testing.assert_allclose(model.chains.states[-1], expected, atol=1e-3)
 
 
-def test_contrastive_divergence_compares_chains_with_the_images_they_started_from(photograph):
+@pytest.mark.parametrize("boundary", ["same", "torus", "valid"])
+def test_contrastive_divergence_compares_chains_with_their_own_images(photograph, boundary):
     """Three images and four chains that do not move: nothing is learned, no image is favoured."""
-    changes = {"levels": 1, "boundary": "same", "sampler": {"steps": 1, "step_size": 1e-6},
+    changes = {"levels": 1, "boundary": boundary, "sampler": {"steps": 1, "step_size": 1e-6},
                "learning": {"chains": 4, "start": "data", "rejuvenation": 1.0,
                             "optimizer": {"name": "sgd", "learning_rate": 1.0}}}  # fmt: skip
     model = GenerativeConvNet(**{**SMALL, **changes})
