@@ -107,7 +107,7 @@ def test_bounded_chains_stay_in_their_box_and_reach_its_mean():
     """f = 0 and a flat reference on [-1, 2]: the projected walk fills the box."""
     x = tf.zeros((CHAINS, *SHAPE))
     walk = langevin(
-        tf.zeros_like, x, noise.row_seeds(0, CHAINS), 200, 0.3, bounds=(-1.0, 2.0)
+        tf.zeros_like, x, noise.row_seeds(0, CHAINS), 120, 0.3, bounds=(-1.0, 2.0)
     ).numpy()
     assert walk.min() >= -1 and walk.max() <= 2
     # The projection puts a little mass on the walls; by symmetry the mean stays the middle.

@@ -41,21 +41,32 @@ RECIPES = [
     (["texture"], "None"),
     (["texture", "--set", "model.rank=3", "--set", 'data.kind="video"'], "1"),
 ]
+# Ends where TensorFlow is imported, which is when it looks at the switch.
+PROGRAM = """
+import os, sys
+
+class TensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tensorflow":
+            print(os.environ.get({switch!r}))
+            raise SystemExit(9)
+
+sys.meta_path.insert(0, TensorFlow())
+from genconv_tf.cli.main import main
+main({told})
+"""
 
 
 @pytest.mark.parametrize("words, expected", RECIPES)
-def test_the_commands_look_at_the_recipe(words, expected, tmp_path):
+def test_the_commands_look_at_the_recipe_before_tensorflow_is_imported(words, expected, tmp_path):
     recipe, *more = words
     told = ["train", recipe, "missing", "--output", str(tmp_path / "run"), *more]
-    program = (
-        "import os; from genconv_tf.cli.main import main; "
-        f"code = main({told}); print(code, os.environ.get({onednn.SWITCH!r}))"
-    )
+    program = PROGRAM.format(switch=onednn.SWITCH, told=told)
     outside = {k: v for k, v in os.environ.items() if k != onednn.SWITCH}
     done = subprocess.run(
         [sys.executable, "-c", program], env=outside, capture_output=True, text=True
     )
-    assert done.stdout.split() == ["2", expected], done.stderr
+    assert (done.returncode, done.stdout.split()) == (9, [expected]), done.stderr
 
 
 def test_an_unknown_recipe_is_named_as_before(capsys):
