@@ -62,7 +62,8 @@ def shown(frames, mask, results):
 
 
 def textures(vgg):
-    """Lines of the table, and a row of pictures for each texture and each hole."""
+    """Lines of the table, and the picture: a row for each texture and each hole."""
+    lines, rows = [], []
     for name in TEXTURES:
         exemplar = read_image(SAVED_MODELS / f"texture-{name}" / "exemplar.png")
         model = GenerativeConvNet.from_preset(f"texture-{name}")
@@ -74,28 +75,29 @@ def textures(vgg):
                 if hole is square:
                     figures = evaluation.evaluate(exemplar, [image[SQUARE, SQUARE]], vgg)
                     cells += [f"{f['ratio']:.2f}" for f in figures.values()]
-                yield f"| {name} | {hole.__name__} | {method} | {' | '.join(cells)} |", None
-            yield None, np.concatenate([r[0] for r in shown(exemplar[None], mask, results)], 1)
+                lines.append(f"| {name} | {hole.__name__} | {method} | {' | '.join(cells)} |")
+            rows.append(np.concatenate([r[0] for r in shown(exemplar[None], mask, results)], 1))
+    return lines, np.concatenate(rows)
 
 
 def video():
-    """As `textures`, of a clip: one line for each method, and one picture."""
+    """As `textures`, of a clip: a line for each method."""
     model = GenerativeConvNet.from_preset(VIDEO)
     size = model.media_size
-    (x,) = next(iter(videos(CLIP, frames=size[0], size=size[1:])))
-    clip = videos(CLIP, frames=size[0], size=size[1:]).preprocessing.decode(x).numpy()
+    data = videos(CLIP, frames=size[0], size=size[1:])
+    clip = data.preprocessing.decode(next(iter(data))).numpy()[0]
     mask = np.zeros(size[1:], bool)
     mask[size[1] // 4 : -size[1] // 4, size[2] // 4 : -size[2] // 4] = True
-    results = filled(model, clip, mask)
+    results, lines = filled(model, clip, mask), []
     for method, frames in results.items():
         pairs = zip(clip, frames, strict=True)
         error = np.mean([inpainting.recovery_error(a, b, mask) for a, b in pairs])
         # How much the hidden part changes from frame to frame, beside how much it did.
         change, own = (np.abs(np.diff(v.astype(float), axis=0))[:, mask].mean()
                        for v in (frames, clip))  # fmt: skip
-        yield f"| {VIDEO} | square | {method} | {error:.3f} | change {change / own:.2f} |", None
+        lines.append(f"| {VIDEO} | square | {method} | {error:.3f} | change {change / own:.2f} |")
     rows = [np.concatenate(list(r[::6]), 1) for r in shown(clip, mask, results)]
-    yield None, np.concatenate(rows)
+    return lines, np.concatenate(rows)
 
 
 def main():
@@ -104,17 +106,12 @@ def main():
     options.add_argument("--vgg", help="VGG-19 filters (.npz)")
     options = options.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for name, made in (("textures.png", textures(options.vgg)), ("video.png", video())):
-        pictures = []
-        for line, picture in made:
-            if line:
-                print(line, flush=True)
-                lines.append(line)
-            else:
-                pictures.append(picture)
-        write_image(options.output / name, np.concatenate(pictures))
-    files.write_text(options.output / "results.md", "\n".join(lines) + "\n")
+    table = []
+    for name, (lines, picture) in (("textures", textures(options.vgg)), ("video", video())):
+        write_image(options.output / f"{name}.png", picture)
+        table += lines
+    files.write_text(options.output / "results.md", "\n".join(table) + "\n")
+    print("\n".join(table))
 
 
 if __name__ == "__main__":

@@ -124,3 +124,8 @@ def plain(layers):
     if isinstance(layers, (tuple, list)):
         return [plain(layer) for layer in layers]
     return dataclasses.asdict(layers) if dataclasses.is_dataclass(layers) else dict(layers)
+
+
+def made(kind, value):
+    """A dataclass of that kind: the value itself, or of its arguments, `None` for none."""
+    return value if isinstance(value, kind) else kind(**(value or {}))

@@ -11,7 +11,7 @@ from genconv_tf import learning as ml
 from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
-from genconv_tf.layers import plain
+from genconv_tf.layers import made, plain
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row, first_of
 from genconv_tf.windows import lengths_of, random_window
@@ -65,10 +65,10 @@ class GenerativeConvNet(keras.Model):
         if not isinstance(levels, int) or levels < 1:
             raise ValueError(f"Expected at least one level. Received: levels={levels!r}")
         size, factor = sizes.lengths(size, rank), sizes.lengths(factor, rank)
-        self.reference = _made(Reference, reference)
-        self.sampler = _made(pyramid.Sampler, sampler)
-        self.learning = _made(ml.Learning, learning)
-        self.preprocessing = _made(Preprocessing, preprocessing)
+        self.reference = made(Reference, reference)
+        self.sampler = made(pyramid.Sampler, sampler)
+        self.learning = made(ml.Learning, learning)
+        self.preprocessing = made(Preprocessing, preprocessing)
         checks.check_calibrated(self.sampler, self.learning)
         self.rank, self.channels, self.size, self.seed = rank, channels, size, seed
         self._config = {
@@ -395,7 +395,3 @@ class GenerativeConvNet(keras.Model):
 
     def _update_seeds(self, count):
         return noise.update_seeds(self.seed, count, self.optimizer.iterations)
-
-
-def _made(kind, value):
-    return value if isinstance(value, kind) else kind(**(value or {}))

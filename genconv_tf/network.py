@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from genconv_tf import geometry
 from genconv_tf.convolution import BOUNDARIES, convolve, operate, positions, wrap
-from genconv_tf.layers import Layer, check_rectified, parents, per_axis
+from genconv_tf.layers import Layer, check_rectified, made, parents, per_axis
 
 
 class ScoringNetwork(keras.layers.Layer):
@@ -58,7 +58,7 @@ class ScoringNetwork(keras.layers.Layer):
             raise ValueError(f'Expected weight_init "he" or "normal". Received: {weight_init!r}')
         if not layers:
             raise ValueError("Expected at least one layer. Received none")
-        self.own = tuple(s if isinstance(s, Layer) else Layer(**s) for s in layers)
+        self.own = tuple(made(Layer, each) for each in layers)
         self.bank, self.rank, self.boundary, self.seed = bank, rank, boundary, seed
         self.weight_init, self.weight_scale = weight_init, weight_scale
         self.specs = self.own if bank is None else bank.below(self.own)
@@ -190,11 +190,18 @@ class ScoringNetwork(keras.layers.Layer):
         """The boundary of observed signals: a photograph does not go on at its opposite side."""
         return tuple("valid" if b == "torus" else b for b in self.boundaries)
 
-    def responses(self, x, boundary=None):
-        """Responses of every layer, bottom up: a list of `(batch, *positions, filters)`."""
-        boundary = boundary or self.boundary
+    def responses(self, x, boundary=None, top=None):
+        """Responses of every layer, bottom up: a list of `(batch, *positions, filters)`. Of layer
+        `top` and of those that it stands on alone, if it is given; `None` of the others."""
+        boundary, needed = boundary or self.boundary, set()
+        while top is not None and top >= 0:
+            needed.add(top)
+            top = self.after[top]
         x, maps = tf.cast(x, self.compute_dtype), []
         for i, parent in enumerate(self.after):
+            if needed and i not in needed:
+                maps.append(None)
+                continue
             h = self.respond(i, maps[parent] if parent >= 0 else x, boundary)
             maps.append(tf.nn.relu(h) if self.specs[i].relu else h)
         return maps

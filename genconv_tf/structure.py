@@ -131,13 +131,14 @@ def basis_functions(network, x, layer, boundary=None):
         """Of some of the filters: what all of them take at once is large."""
         own = tf.one_hot(filters, flat.shape[-1]) * tf.gather(alive, filters)[:, None]
         if seen is not None:
-            return _within(network, x, layer, own, seen[filters.numpy()])
+            return _within(network, x, layer, own, seen[filters])
         # (filters, positions): the strongest position of each filter, for that filter alone.
         there = tf.one_hot(tf.gather(strongest, filters), len(flat))
         given = tf.reshape(there[..., None] * own[:, None], [-1, *responses.shape])
         return _passed_down(network, x, maps, layer, given, boundary)
 
-    parts = [tf.range(i, min(i + PART, flat.shape[-1])) for i in range(0, flat.shape[-1], PART)]
+    every = np.arange(flat.shape[-1])
+    parts = np.split(every, every[PART::PART])
     return tf.concat([basis(filters) for filters in parts], 0)
 
 
@@ -166,13 +167,7 @@ def _within(network, x, layer, own, seen):
     samples `seen` of x: as of the whole of x, of which they need no more."""
     count, size, channels = len(seen), x.shape[1:-1], x.shape[-1]
     cut = tf.gather(tf.reshape(x, [-1, channels]), seen)
-    maps, path = {}, [layer]
-    while network.after[path[0]] >= 0:
-        path.insert(0, network.after[path[0]])
-    for i in path:
-        below = maps[network.after[i]] if network.after[i] >= 0 else cut
-        h = network.respond(i, below, "valid")
-        maps[i] = tf.nn.relu(h) if network.specs[i].relu else h
+    maps = network.responses(cut, "valid", layer)
     given = tf.reshape(own, [count, *[1] * network.rank, -1])
     passed = _passed_down(network, cut, maps, layer, given, "valid")
     total = math.prod(size)
