@@ -10,7 +10,7 @@ from genconv_tf.resources import resource
 
 # The sections of a recipe and what each may hold besides the fields of the class it configures.
 _SECTIONS = ("recipe", "data", "model", "reference", "sampler", "learning")
-_RECIPE_KEYS = {"name", "summary", "paper", "minutes", "input"}
+_RECIPE_KEYS = {"name", "summary", "paper", "minutes", "input", "onednn"}
 _DATA_KEYS = {"kind", "size", "crop", "mean", "batch", "frames", "start", "stride", "rate",
               "seconds", "scale", "colours", "subbands", "region"}  # fmt: skip
 _MODEL_KEYS = {"layers", "rank", "channels", "levels", "factor", "boundary", "weight_init",
@@ -40,9 +40,12 @@ def load(recipe, changes=None):
     return {section: content.get(section, {}) for section in _SECTIONS}
 
 
-def rank(recipe, changes=None):
-    """Number of spatial axes, of a recipe that is not checked: TensorFlow is not imported."""
-    return _read(recipe, changes).get("model", {}).get("rank", 2)
+def wants_onednn(recipe, changes=None):
+    """Whether oneDNN's convolutions are the faster ones where TensorFlow would not take them: the
+    recipe's `onednn`, else whether there are three axes. The recipe is not checked, and TensorFlow
+    not imported."""
+    content = _read(recipe, changes)
+    return content.get("recipe", {}).get("onednn", content.get("model", {}).get("rank") == 3)
 
 
 def model_config(recipe, data=None, changes=None):

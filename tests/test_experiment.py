@@ -140,3 +140,43 @@ def test_objects_are_measured_against_all_images_and_contrastive_divergence_reco
 
 def generated_flowers(size):
     return next(iter(images("generated:flower", size)))
+
+
+OF_TIME = """
+[recipe]
+name = "quick"
+summary = "In seconds"
+[data]
+kind = "KIND"
+DATA
+[model]
+rank = RANK
+layers = [{filters = 4, kernel = 5, stride = 2}, {filters = 3, kernel = 3}]
+boundary = "torus"
+[sampler]
+steps = 2
+[learning]
+updates = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "rank", "data", "name", "files", "measures"),
+    [
+        ("video", 3, "frames = 32\nsize = 64", "water", "{}_0.mp4", ("patch_swd", "temporal")),
+        ("sound", 1, "rate = 11025\nseconds = 4.0", "rain", "{}_0.wav", ("modulation", "kurtosis")),
+    ],
+)
+def test_videos_and_sounds_are_learned_shown_and_measured(
+    kind, rank, data, name, files, measures, tmp_path
+):
+    text = OF_TIME.replace("KIND", kind).replace("RANK", str(rank)).replace("DATA", data)
+    (tmp_path / "quick.toml").write_text(text)
+    folder = tmp_path / "out"
+    words = ["experiment", str(tmp_path / "quick.toml"), f"generated:{name}", "--quiet"]
+    assert main([*words, "--num", "1", "--output", str(folder)]) == 0
+    results = json.loads((folder / "results.json").read_text())
+    for of in ("chains", "fresh"):
+        assert set(measures) <= set(results[of]), results[of].keys()
+        assert (folder / files.format(of)).is_file() and (folder / f"{of}.png").is_file()
+    assert "| fresh |" in (folder / "README.md").read_text()

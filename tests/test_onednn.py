@@ -18,27 +18,29 @@ def environment(monkeypatch):
     return os.environ
 
 
-@pytest.mark.parametrize("rank, expected", [(1, None), (2, None), (3, "1")])
-def test_videos_alone_ask_for_it(environment, rank, expected):
-    onednn.prefer(rank)
+@pytest.mark.parametrize("wanted, expected", [(False, None), (True, "1")])
+def test_it_is_asked_for_where_it_is_wanted(environment, wanted, expected):
+    onednn.prefer(wanted)
     assert environment.get(onednn.SWITCH) == expected
 
 
 def test_the_user_decides(environment):
     environment[onednn.SWITCH] = "0"
-    onednn.prefer(3)
+    onednn.prefer()
     assert environment[onednn.SWITCH] == "0"
 
 
 def test_once_tensorflow_is_there_it_is_too_late(environment, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", object())
-    onednn.prefer(3)
+    onednn.prefer()
     assert onednn.SWITCH not in environment
 
 
 RECIPES = [
     (["video-scene"], "1"),
     (["texture"], "None"),
+    (["faces"], "1"),
+    (["faces", "--set", "recipe.onednn=false"], "None"),
     (["texture", "--set", "model.rank=3", "--set", 'data.kind="video"'], "1"),
 ]
 # Ends where TensorFlow is imported, which is when it looks at the switch.

@@ -99,7 +99,7 @@ def test_unknown_and_broken_recipes_are_refused(tmp_path):
     with pytest.raises(ValueError, match="Expected a TOML recipe"):
         recipes.load(tmp_path / "broken.toml")
     (tmp_path / "flat.toml").write_text("model = 3")
-    for read in (recipes.load, recipes.rank):
+    for read in (recipes.load, recipes.wants_onednn):
         with pytest.raises(ValueError, match="table of settings at model"):
             read(tmp_path / "flat.toml")
     with pytest.raises(ValueError, match="Expected key=value"):

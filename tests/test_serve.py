@@ -34,7 +34,8 @@ class Server:
 
     def __init__(self, folder, home):
         self.port, self.rpc = free_port(), free_port()
-        command = [*GENCONV, str(folder), "--port", str(self.port), "--grpc-port", str(self.rpc)]
+        command = [*GENCONV, str(folder), "--port", str(self.port), "--grpc-port", str(self.rpc),
+                   "--timeout", "10"]  # fmt: skip
         environment = {**os.environ, "GENCONV_HOME": str(home)}
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

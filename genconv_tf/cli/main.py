@@ -25,7 +25,8 @@ def main(argv=None):
     try:
         tensorflow = options.command not in WITHOUT_TENSORFLOW
         if hasattr(options, "recipe"):
-            onednn.prefer(recipes.rank(options.recipe, recipes.parse_settings(options.set)))
+            changes = recipes.parse_settings(options.set)
+            onednn.prefer(recipes.wants_onednn(options.recipe, changes))
         if tensorflow:
             with quiet():  # TensorFlow speaks of oneDNN while it is imported.
                 importlib.import_module("tensorflow")
@@ -154,6 +155,8 @@ def parser():
     one.add_argument("--max-steps", type=_at_least(1), default=1000, metavar="N")
     one.add_argument("--queue", type=_at_least(1), default=64, metavar="N",
                      help="requests at a time; more have to come back (default: 64)")  # fmt: skip
+    one.add_argument("--timeout", type=_at_least(1), default=30, metavar="SECONDS",
+                     help="that a client may take to send a request (default: 30)")  # fmt: skip
     one.add_argument("--quiet", action="store_true", help="say nothing")
 
     one = commands.add_parser("gallery", help="a static site of models and their samples")

@@ -22,7 +22,8 @@ def run(options):
               file=sys.stderr)  # fmt: skip
     about = {name: metadata.about(folder) for name, folder in folders.items()}
     cluster = load()
-    limits = Limits(positions=options.max_size**2, steps=options.max_steps, queue=options.queue)
+    limits = Limits(positions=options.max_size**2, steps=options.max_steps, queue=options.queue,
+                    seconds=options.timeout)  # fmt: skip
     handle = cluster.start(folders, about, limits, options.host, options.port, token,
                            options.workers, options.grpc_port)  # fmt: skip
     # Ray has a handler of its own, which ends the process at once.
