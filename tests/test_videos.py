@@ -5,6 +5,7 @@ import wave
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from genconv_tf import GenerativeConvNet, data
 from genconv_tf.data.decode import write_image
@@ -20,6 +21,13 @@ def clip():
     for i in range(12):
         video[i, :, 4 * i : 4 * i + 4] = (220, 200, 180)
     return video
+
+
+@pytest.mark.parametrize("rate, shown", [(25, 40), (50, 20), (100, 20)])
+def test_frames_of_a_gif_are_no_shorter_than_browsers_show_them(tmp_path, clip, rate, shown):
+    write_video(tmp_path / "a.gif", clip, rate)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == len(clip) and gif.info["duration"] == shown
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif", "frames"])

@@ -213,9 +213,10 @@ def _write_gif(path, video, rate):
     from PIL import Image
 
     images = [Image.fromarray(frame) for frame in video]
+    shown = max(1000 / rate, 20)  # milliseconds: browsers show what is shorter for 100
     with whole_file(path) as partial:
         images[0].save(partial, format="GIF", save_all=True, append_images=images[1:],
-                       duration=1000 / rate, loop=0)  # fmt: skip
+                       duration=shown, loop=0)  # fmt: skip
 
 
 def _write_mp4(path, video, rate):
