@@ -28,8 +28,8 @@ def evaluate(exemplar, samples, rate):
         dict of measure to dict of `value`, and of `self` and `ratio` where the halves of the
         exemplar have the measure too. `spectrum` and `modulation`: mean absolute log ratio, smaller
         is closer. `kurtosis` and `crest` of the envelopes: their ratio to the exemplar's, median
-        over bands, below 1 where events are lost; `bands`, of each band, low to high, the mean over
-        samples. `copy_ncc`: 1 is verbatim copying.
+        over bands, below 1 where events are lost, and `self`, that of its halves; `bands`, of each
+        band, low to high, the mean over samples. `copy_ncc`: 1 is verbatim copying.
     """
     exemplar, *samples = (np.asarray(s, np.float64).reshape(-1) for s in (exemplar, *samples))
     for what, wave in (("exemplar", exemplar), *(("sample", s) for s in samples)):
@@ -50,9 +50,10 @@ def evaluate(exemplar, samples, rate):
             np.mean([np.abs(r - target).mean() for r in received]), np.abs(one - other).mean()
         )
     for name, statistic in (("kurtosis", kurtosis), ("crest", crest_factor)):
-        target, _, _, *received = (statistic(b) for b in bands)
-        ratios = np.array([r / target for r in received])
+        target, *others = (statistic(b) for b in bands)
+        own, ratios = np.split(np.array(others) / target, [2])
         result[name] = {"value": float(np.median(ratios, axis=1).mean()),
+                        "self": float(np.median(own, axis=1).mean()),
                         "bands": ratios.mean(axis=0).round(3).tolist()}  # fmt: skip
     copied = np.mean([copy_correlation(s, exemplar, rate) for s in samples])
     result["copy_ncc"] = figure(copied, copy_correlation(*halves, rate))

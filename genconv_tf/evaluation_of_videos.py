@@ -30,8 +30,8 @@ def evaluate(exemplar, samples, vgg=None):
         exemplar have the measure too. Of the frames: `vgg_gram` (or `random_gram`), `patch_swd`. Of
         time: `temporal`, the log power of the pixels by temporal frequency, and `motion`, that of
         the space-time spectrum: mean absolute differences, in nepers, smaller is closer. `change`:
-        the difference between successive frames over that of the exemplar; about 1 is right, about
-        0 a still, more flickers. `copy_ncc`: 1 is verbatim copying.
+        the difference between successive frames over that of the exemplar, and `self`, that of its
+        halves; about 1 is right, about 0 a still, more flickers. `copy_ncc`: 1 is verbatim copying.
     """
     exemplar, *samples = (np.asarray(video, np.float32) for video in (exemplar, *samples))
     for what, video in (("exemplar", exemplar), *(("sample", s) for s in samples)):
@@ -61,8 +61,11 @@ def evaluate(exemplar, samples, vgg=None):
         name: figure(np.mean([measure(exemplar, s) for s in samples]), measure(*halves))
         for name, measure in measures.items()
     }
-    changes = [change(sample) / max(change(exemplar), 1e-6) for sample in samples]
-    result["change"] = {"value": float(np.mean(changes))}
+    value, own = (
+        float(np.mean([change(video) for video in videos]) / max(change(exemplar), 1e-6))
+        for videos in (samples, halves)
+    )
+    result["change"] = {"value": value, "self": own}
     copied = [evaluation.copy_correlation(s, exemplar, BLOCK, BLOCKS) for s in samples]
     own = evaluation.copy_correlation(*halves, BLOCK, BLOCKS)
     result["copy_ncc"] = figure(np.mean(copied), own)

@@ -47,6 +47,13 @@ def test_another_draw_of_the_same_process_is_as_close_as_a_half(make):
     assert figures["copy_ncc"]["value"] < 0.9
 
 
+def test_the_events_of_the_halves_are_their_own_measure():
+    exemplar = crackle(8.0, seed=0)
+    figures = evaluate(exemplar, np.array_split(exemplar, 2), RATE)
+    for name in ("kurtosis", "crest"):
+        assert figures[name]["self"] == figures[name]["value"] != 1
+
+
 def test_noise_of_the_same_spectrum_has_lost_its_events():
     """Phases at random keep every power and lose every crackle."""
     exemplar = crackle(8.0, seed=0)

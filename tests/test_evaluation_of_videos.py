@@ -65,6 +65,11 @@ def test_another_draw_of_the_same_process_is_close(exemplar):
     assert figures["copy_ncc"]["value"] < 0.8
 
 
+def test_the_change_of_the_halves_is_their_own_measure(exemplar):
+    figures = evaluate(exemplar, np.array_split(exemplar, 2))
+    assert figures["change"]["self"] == figures["change"]["value"] != 1
+
+
 def test_the_opposite_motion_is_seen_though_every_frame_is_right(exemplar):
     good, back = (evaluate(exemplar, [video]) for video in (drift(1), drift(1)[::-1]))
     assert back["motion"]["value"] > 2 * good["motion"]["value"]
