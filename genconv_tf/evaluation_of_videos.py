@@ -61,11 +61,9 @@ def evaluate(exemplar, samples, vgg=None):
         name: figure(np.mean([measure(exemplar, s) for s in samples]), measure(*halves))
         for name, measure in measures.items()
     }
-    value, own = (
-        float(np.mean([change(video) for video in videos]) / max(change(exemplar), 1e-6))
-        for videos in (samples, halves)
-    )
-    result["change"] = {"value": value, "self": own}
+    whole = max(change(exemplar), 1e-6)
+    result["change"] = {name: float(np.mean([change(video) for video in videos]) / whole)
+                        for name, videos in (("value", samples), ("self", halves))}  # fmt: skip
     copied = [evaluation.copy_correlation(s, exemplar, BLOCK, BLOCKS) for s in samples]
     own = evaluation.copy_correlation(*halves, BLOCK, BLOCKS)
     result["copy_ncc"] = figure(np.mean(copied), own)

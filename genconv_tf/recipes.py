@@ -45,7 +45,10 @@ def wants_onednn(recipe, changes=None):
     recipe's `onednn`, else whether there are three axes. The recipe is not checked, and TensorFlow
     not imported."""
     content = _read(recipe, changes)
-    return content.get("recipe", {}).get("onednn", content.get("model", {}).get("rank") == 3)
+    said = content.get("recipe", {}).get("onednn", content.get("model", {}).get("rank") == 3)
+    if not isinstance(said, bool):
+        raise ValueError(f"Expected recipe.onednn to be true or false. Received: {said!r}")
+    return said
 
 
 def model_config(recipe, data=None, changes=None):

@@ -71,6 +71,12 @@ def test_the_commands_look_at_the_recipe_before_tensorflow_is_imported(words, ex
     assert (done.returncode, done.stdout.split()) == (9, [expected]), done.stderr
 
 
+def test_a_word_that_is_neither_yes_nor_no_is_refused(capsys):
+    words = ["train", "faces", "missing", "--output", "run", "--set", "recipe.onednn=off"]
+    assert main(words) == 2
+    assert capsys.readouterr().err.endswith("to be true or false. Received: 'off'\n")
+
+
 def test_an_unknown_recipe_is_named_as_before(capsys):
     assert main(["train", "textur", "missing", "--output", "run"]) == 2
     assert "texture" in capsys.readouterr().err
