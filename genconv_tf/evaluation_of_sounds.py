@@ -14,6 +14,7 @@ BANDS, LOWEST = 16, 80.0  # bands from LOWEST Hz to nine tenths of the highest f
 WINDOWS = (256, 1024, 4096)
 MODULATIONS = (0.5, 1, 2, 4, 8, 16, 32, 64)  # Hz, the ends of octaves
 SNIPPET = 0.5  # seconds
+COMPRESSION = 0.3  # of envelopes, McDermott and Simoncelli's
 
 
 def evaluate(exemplar, samples, rate):
@@ -26,10 +27,12 @@ def evaluate(exemplar, samples, rate):
 
     Returns:
         dict of measure to dict of `value`, and of `self` and `ratio` where the halves of the
-        exemplar have the measure too. `spectrum` and `modulation`: mean absolute log ratio, smaller
-        is closer. `kurtosis` and `crest` of the envelopes: their ratio to the exemplar's, median
-        over bands, below 1 where events are lost, and `self`, that of its halves; `bands`, of each
-        band, low to high, the mean over samples. `copy_ncc`: 1 is verbatim copying.
+        exemplar have the measure too. Of four, smaller is closer: `spectrum`, `envelope` (mean and
+        coefficient of variation of each band's) and `modulation`, mean absolute log ratios, and
+        `correlation` of the bands' envelopes with one another, mean absolute difference. `kurtosis`
+        and `crest` of the envelopes: their ratio to the exemplar's, median over bands, below 1
+        where events are lost, and `self`, that of its halves; `bands`, of each band, low to high,
+        the mean over samples. `copy_ncc`: 1 is verbatim copying.
     """
     exemplar, *samples = (np.asarray(s, np.float64).reshape(-1) for s in (exemplar, *samples))
     for what, wave in (("exemplar", exemplar), *(("sample", s) for s in samples)):
@@ -43,7 +46,9 @@ def evaluate(exemplar, samples, rate):
     result = {}
     for name, each in (
         ("spectrum", spectra),
+        ("envelope", [log_moments(b) for b in bands]),
         ("modulation", [log_modulations(b, rate) for b in bands]),
+        ("correlation", [correlations(b) for b in bands]),
     ):
         target, one, other, *received = each
         result[name] = figure(
@@ -100,6 +105,20 @@ def envelopes(wave, rate):
         gain = np.cos(np.pi * np.clip((place - centre) / (high - low), -0.5, 0.5))
         bands.append(np.abs(np.fft.ifft(2 * spectrum * gain)))
     return np.stack(bands)
+
+
+def log_moments(bands):
+    """Log of the mean and of the coefficient of variation of each envelope: one array."""
+    mean = bands.mean(-1)
+    return np.log(np.concatenate([mean, bands.std(-1) / mean]) + 1e-12)
+
+
+def correlations(bands):
+    """Correlation of every two of the envelopes, compressed by a power of 0.3 as the ear does."""
+    heard = bands**COMPRESSION
+    deviation = heard - heard.mean(-1, keepdims=True)
+    deviation /= np.linalg.norm(deviation, axis=-1, keepdims=True) + 1e-12
+    return (deviation @ deviation.T)[np.triu_indices(len(bands), 1)]
 
 
 def kurtosis(envelope):

@@ -27,11 +27,12 @@ def evaluate(exemplar, samples, vgg=None):
 
     Returns:
         dict of measure to dict of `value`, and of `self` and `ratio` where the halves of the
-        exemplar have the measure too. Of the frames: `vgg_gram` (or `random_gram`), `patch_swd`. Of
-        time: `temporal`, the log power of the pixels by temporal frequency, and `motion`, that of
-        the space-time spectrum: mean absolute differences, in nepers, smaller is closer. `change`:
-        the difference between successive frames over that of the exemplar, and `self`, that of its
-        halves; about 1 is right, about 0 a still, more flickers. `copy_ncc`: 1 is verbatim copying.
+        exemplar have the measure too. Of the frames: `vgg_gram` (or `random_gram`), `patch_swd` and
+        `spectrum`, as of images. Of time: `temporal`, the log power of the pixels by temporal
+        frequency, and `motion`, that of the space-time spectrum: mean absolute differences, in
+        nepers, smaller is closer. `change`: the difference between successive frames over that of
+        the exemplar, and `self`, that of its halves; about 1 is right, about 0 a still, more
+        flickers. `copy_ncc`: 1 is verbatim copying.
     """
     exemplar, *samples = (np.asarray(video, np.float32) for video in (exemplar, *samples))
     for what, video in (("exemplar", exemplar), *(("sample", s) for s in samples)):
@@ -44,12 +45,15 @@ def evaluate(exemplar, samples, vgg=None):
     halves = exemplar[:half], exemplar[half:]
     length = min(half, *(len(sample) for sample in samples))
     length = 2 ** int(np.log2(min(length, 32)))
+    side = min(min(video.shape[1:3]) for video in (exemplar, *samples))
+    side = 2 ** int(np.log2(min(side, evaluation.LEAST)))
     filters = evaluation.vgg_filters(vgg)
     measures = {
         "random_gram" if vgg is None else "vgg_gram": lambda a, b: evaluation.gram_distance(
             mean_grams(a, filters), mean_grams(b, filters)
         ),
         "patch_swd": frame_distance,
+        "spectrum": lambda a, b: np.abs(mean_spectrum(a, side) - mean_spectrum(b, side)).mean(),
         "temporal": lambda a, b: np.abs(
             log_temporal_spectrum(a, length) - log_temporal_spectrum(b, length)
         ).mean(),
@@ -75,6 +79,11 @@ def mean_grams(video, filters):
     frames = _spread(video, PAIRS)
     each = [evaluation.gram_matrices(frame, filters) for frame in frames]
     return [np.mean(layer, axis=0) for layer in zip(*each, strict=True)]
+
+
+def mean_spectrum(video, side):
+    """Log spectrum in windows of `side` pixels, mean over frames; see `evaluation.log_spectrum`."""
+    return np.mean([evaluation.log_spectrum(frame, side) for frame in _spread(video, PAIRS)], 0)
 
 
 def frame_distance(a, b):

@@ -1,5 +1,6 @@
 """Measures of sounds against closed forms, and on sounds whose likeness is known."""
 
+import itertools
 import json
 
 import numpy as np
@@ -10,21 +11,45 @@ from genconv_tf.data.generated import crackle, rain, wind
 from genconv_tf.data.sounds import RATE, write_sound
 from genconv_tf.evaluation_of_sounds import (
     copy_correlation,
+    correlations,
     crest_factor,
     envelopes,
     evaluate,
     kurtosis,
     log_modulations,
+    log_moments,
 )
 
 RNG = np.random.default_rng(0)
 
 
 def test_envelopes_of_noise_are_rayleigh():
-    """Kurtosis 3.245; the highest thousandth lies at sqrt(ln 1000) of the root mean square."""
+    """Kurtosis 3.245; the highest thousandth lies at sqrt(ln 1000) of the root mean square; a
+    standard deviation of sqrt(4/π - 1) of the mean; bands that do not overlap go their own ways."""
     bands = envelopes(RNG.normal(size=20 * RATE), RATE)[4:]
     np.testing.assert_allclose(np.median(kurtosis(bands)), 3.245, rtol=0.05)
     np.testing.assert_allclose(np.median(crest_factor(bands)), np.sqrt(np.log(1000)), rtol=0.05)
+    variation = log_moments(bands)[len(bands) :]
+    np.testing.assert_allclose(np.median(np.exp(variation)), np.sqrt(4 / np.pi - 1), rtol=0.05)
+    assert np.abs(correlations(bands[::2])).max() < 0.1
+
+
+def test_bands_that_swell_together_are_told_from_bands_that_swell_in_turn():
+    """The same bands and modulations, in phase or at phases of their own: the same spectrum."""
+    t, edges = np.arange(8 * RATE) / RATE, np.geomspace(100, 5000, 9)
+    hertz = np.fft.rfftfreq(len(t), 1 / RATE)
+
+    def swelling(phases, seed):
+        noise = np.fft.rfft(np.random.default_rng(seed).normal(size=len(t)))
+        bands = [np.fft.irfft(noise * ((hertz >= low) & (hertz < high)), len(t))
+                 for low, high in itertools.pairwise(edges)]  # fmt: skip
+        return sum(b * (1 + 0.9 * np.sin(2 * np.pi * 3 * t + p)) for b, p in zip(bands, phases))
+
+    together, turns = np.zeros(8), 2.4 * np.arange(8)
+    good, bad = (evaluate(swelling(together, 0), [swelling(phases, 1)], RATE)
+                 for phases in (together, turns))  # fmt: skip
+    assert bad["correlation"]["ratio"] > 5 > 2 > good["correlation"]["ratio"]
+    assert bad["spectrum"]["value"] < 1.5 * good["spectrum"]["value"]
 
 
 def test_the_envelope_of_a_tone_is_its_amplitude_and_its_modulation_is_seen():
@@ -41,7 +66,8 @@ def test_the_envelope_of_a_tone_is_its_amplitude_and_its_modulation_is_seen():
 @pytest.mark.parametrize("make", [rain, crackle, wind])
 def test_another_draw_of_the_same_process_is_as_close_as_a_half(make):
     figures = evaluate(make(30.0, seed=0), [make(30.0, seed=k) for k in (1, 2)], RATE)
-    assert figures["spectrum"]["ratio"] < 1.5 and figures["modulation"]["ratio"] < 1.5
+    for name in ("spectrum", "envelope", "modulation", "correlation"):
+        assert figures[name]["ratio"] < 1.5, name
     # Loudness is log-normal: the fourth moment of 30 s still varies by half.
     assert 0.5 < figures["kurtosis"]["value"] < 2 and 0.7 < figures["crest"]["value"] < 1.4
     assert figures["copy_ncc"]["value"] < 0.9

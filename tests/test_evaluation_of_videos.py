@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from genconv_tf import evaluation
 from genconv_tf.cli.main import main
 from genconv_tf.data.videos import write_video
 from genconv_tf.evaluation_of_videos import (
@@ -12,6 +13,7 @@ from genconv_tf.evaluation_of_videos import (
     evaluate,
     log_motion_spectrum,
     log_temporal_spectrum,
+    mean_spectrum,
 )
 
 FRAMES, SIDE = 32, 48
@@ -51,6 +53,14 @@ def test_motion_lies_on_a_plane_of_space_and_time():
     spectrum = log_motion_spectrum(np.repeat(wave[..., None], 3, -1), 16)
     time, height, width = np.unravel_index(spectrum.argmax(), spectrum.shape)
     assert time + 1 == 4 and min(height, 32 - height) <= 1 and abs(width - 28) <= 1
+
+
+def test_the_spectrum_of_frames_is_that_of_images_and_a_blur_is_seen(exemplar):
+    still = np.repeat(exemplar[:1], 3, axis=0)
+    np.testing.assert_allclose(mean_spectrum(still, 32), evaluation.log_spectrum(exemplar[0], 32))
+    blurred = sum(np.roll(drift(1).astype(float), k, axis=1) for k in range(3)) / 3
+    good, bad = (evaluate(exemplar, [video])["spectrum"] for video in (drift(1), blurred))
+    assert bad["value"] > 2 * good["value"]
 
 
 def test_change_is_the_rms_of_differences():
