@@ -178,10 +178,24 @@ def test_a_mistake_is_answered_in_one_line(words, message, picture, tmp_path, ca
 
 def test_a_mistake_is_one_line_in_a_terminal_too(tmp_path):
     """Of the whole process: TensorFlow's own words included."""
-    command = [sys.executable, "-m", "genconv_tf.cli.main", "sample", "nothing", "--output", "out"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "text.png").write_text("no picture")
+    command = [sys.executable, "-m", "genconv_tf.cli.main", "train", "texture", "text.png"]
+    done = subprocess.run(
+        [*command, "--output", "out"], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("genconv: Expected a preset") and done.stderr.count("\n") == 1
+    assert "not an image" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_model_that_is_not_there_is_told_before_tensorflow_is_imported(tmp_path):
+    program = (
+        "import sys; from genconv_tf.cli.main import main;"
+        "status = main(['sample', 'nothing', '--output', 'out']);"
+        "sys.exit(status if 'tensorflow' not in sys.modules else 1)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("genconv: Expected a preset")
 
 
 def test_a_full_disk_is_answered_in_one_line(run_folder, tmp_path, monkeypatch, capsys):

@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("s, e", [(1.0, 0.6), (3.0, 2.0)])
 def test_adjusted_chains_have_the_variance_of_the_density_itself(s, e):
     # Unadjusted ones would have s²/(1 - e²/4s²): 10% and 13% more, 13 and 16 standard errors.
-    count, shape = 4096, (4, 2)
+    count, shape = 1024, (16, 2)
     start = s * noise.normal(noise.row_seeds(1, count), shape)
     loop = tf.function(lambda x: adjusted_langevin(
         lambda x: -Reference(std=s).energy(x), x, noise.row_seeds(0, count), 40, e))  # fmt: skip
@@ -45,7 +45,7 @@ def test_adjusted_chains_given_what_is_held_and_at_another_temperature():
     # the block of the precision, its mean the solution of a linear equation.
     root = RNG.normal(size=(6, 6)) / 3
     precision = tf.constant(root @ root.T + np.eye(6), tf.float32)
-    held, warmth, count = np.array([1.0, -2.0, 0.5]), 2.0, 4096
+    held, warmth, count = np.array([1.0, -2.0, 0.5]), 2.0, 2048
     start = tf.tile(tf.constant([*held, 0, 0, 0], tf.float32)[None, :, None], [count, 1, 1])
     mask = tf.constant([0, 0, 0, 1, 1, 1], tf.float32)[None, :, None]
     loop = tf.function(lambda x: adjusted_langevin(

@@ -3,11 +3,12 @@
 import argparse
 import importlib
 import os
+import pathlib
 import re
 import sys
 
 import genconv_tf
-from genconv_tf import onednn, recipes
+from genconv_tf import catalogue, onednn, recipes, remote
 from genconv_tf.quiet import keras_silent, quiet
 
 WITHOUT_TENSORFLOW = ("list", "serve", "gallery")  # commands that answer sooner, or not by it
@@ -28,6 +29,7 @@ def main(argv=None):
             changes = recipes.parse_settings(options.set)
             onednn.prefer(recipes.wants_onednn(options.recipe, changes))
         if tensorflow:
+            _look_for(getattr(options, "model", []))
             with quiet():  # TensorFlow speaks of oneDNN while it is imported.
                 importlib.import_module("tensorflow")
         command = importlib.import_module(f"genconv_tf.cli.{options.command}")
@@ -44,6 +46,13 @@ def main(argv=None):
             raise
         return _fail(re.sub(r"{{.*?}} ?| ?\[Op:.*?\]", "", _line(error)))
     return 0
+
+
+def _look_for(models):
+    """Say that a model is not there before TensorFlow is imported, which takes seconds."""
+    for name in [models] if isinstance(models, str) else models:
+        if remote.base() is None and not (pathlib.Path(name) / "saved_model.pb").is_file():
+            catalogue.find(name)
 
 
 def parser():
