@@ -15,6 +15,7 @@ from genconv_tf.squeezenet import squeezenet
 VGG = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
 NETWORKS = (*VGG, "squeezenet")
 POOLINGS = ("average", "max")
+PREPROCESSING = ("caffe", "tf", "torch")  # Keras's names of what networks were trained with
 TOP = ("fc1", "fc2")  # layers of a VGG above its convolutions, of 224x224 pixels alone
 
 
@@ -84,12 +85,19 @@ def features(layer, network="vgg19", weights="keras", pooling="average", preproc
             LAYER/kernel and LAYER/bias, which may end below the top, or Keras's own .h5. A network
             that is a model or a `.keras` file has its own.
         pooling: of a VGG: `"average"`, which lets gradients reach every pixel, or `"max"`.
-        preprocess: of a network of one's own, pixels in [0, 255] to what it expects; nothing by
-            default.
+        preprocess: of a network of one's own, pixels in [0, 255] to what it expects: a function, or
+            one of `keras.applications.imagenet_utils.preprocess_input` by its mode, `"caffe"`,
+            `"tf"` or `"torch"`; nothing by default.
 
     Raises:
-        ValueError: no such network, layer or weights.
+        ValueError: no such network, layer, weights or preprocessing.
     """
+    named = isinstance(network, str) and network in NETWORKS
+    if named and preprocess is not None:
+        raise ValueError(f"Expected no preprocessing of {network}, which has its own. "
+                         f"Received: {preprocess!r}")  # fmt: skip
+    if isinstance(preprocess, str):
+        preprocess = _preprocessing(preprocess)
     if pooling not in POOLINGS:
         raise ValueError(f"Expected pooling of {POOLINGS}. Received: {pooling!r}")
     if isinstance(network, keras.Model):
@@ -99,7 +107,7 @@ def features(layer, network="vgg19", weights="keras", pooling="average", preproc
     elif network == "squeezenet":
         if weights == "keras":
             raise ValueError("Expected a weights file for squeezenet. Received none")
-        model, preprocess = squeezenet(weights), _caffe
+        model, preprocess = squeezenet(weights), _preprocessing("caffe")
     elif pathlib.Path(network).suffix == ".keras" and pathlib.Path(network).is_file():
         model = load_network(network)
     else:
@@ -142,7 +150,7 @@ def _vgg(layer, make, weights, pooling):
     )
     if weights != "keras" and pathlib.Path(weights).suffix != ".h5":
         _load_npz(network, weights)
-    return Features(network, _caffe, layer)
+    return Features(network, _preprocessing("caffe"), layer)
 
 
 def _downloaded(make, top):
@@ -186,9 +194,14 @@ def _load_npz(network, path):
         one.set_weights(values)
 
 
-def _caffe(pixels):
-    """RGB to BGR, less ImageNet's mean: what VGG and SqueezeNet were trained with."""
-    return keras.applications.vgg19.preprocess_input(pixels, data_format="channels_last")
+def _preprocessing(mode):
+    """A function of RGB pixels. `"caffe"`: to BGR, less ImageNet's mean, what VGG and SqueezeNet
+    were trained with; `"tf"`: to [-1, 1]; `"torch"`: to [0, 1], then less ImageNet's mean and over
+    its spread."""
+    if mode not in PREPROCESSING:
+        raise ValueError(f"Expected a preprocessing of {PREPROCESSING}. Received: {mode!r}")
+    prepare = keras.applications.imagenet_utils.preprocess_input
+    return functools.partial(prepare, data_format="channels_last", mode=mode)
 
 
 def _check_layer(layer, model):

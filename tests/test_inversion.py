@@ -258,6 +258,25 @@ def test_a_squeezenet_of_a_file_in_the_order_of_its_layers(tmp_path):
         features("conv1", "squeezenet", tmp_path / "none.h5")
 
 
+def test_a_network_sees_what_it_was_trained_with(network, image):
+    x = image[None]
+    seen = {
+        None: x,
+        "caffe": x[..., ::-1] - np.array([103.939, 116.779, 123.68]),
+        "tf": x / 127.5 - 1,
+        "torch": (x / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225]),
+    }
+    low = keras.Model(network.input, network.get_layer("low").output)
+    for mode, pixels in seen.items():
+        expected = low(pixels.astype(np.float32))
+        np.testing.assert_allclose(features("low", network, preprocess=mode)(x), expected,
+                                   rtol=1e-4, atol=1e-3)  # fmt: skip
+    with pytest.raises(ValueError, match="Expected a preprocessing of"):
+        features("low", network, preprocess="mean")
+    with pytest.raises(ValueError, match="Expected no preprocessing of vgg19"):
+        features("block1_conv1", "vgg19", preprocess="tf")
+
+
 def test_what_there_is_none_of_is_named(network, tmp_path):
     with pytest.raises(ValueError, match=r"did you mean high\?.*Received: 'hgih'"):
         features("hgih", network)
@@ -284,7 +303,8 @@ def test_what_there_is_none_of_is_named(network, tmp_path):
     "change, name",
     [([], "plain_low"), (["--filter", "1"], "filter_1_low"), (["--random"], "random_0_low"),
      (["--style", "STYLE"], "style_low"), (["--smooth", "0.05"], "plain_low"),
-     (["--style", "STYLE", "--match", "gram"], "gram_low")],
+     (["--style", "STYLE", "--match", "gram"], "gram_low"),
+     (["--preprocessing", "torch"], "plain_low")],
 )  # fmt: skip
 def test_invert_writes_a_picture(saved, image, tmp_path, change, name, capsys):
     path, style = file_of(tmp_path, image), file_of(tmp_path, 255 - image, "style.png")

@@ -40,7 +40,7 @@ def run(options):
 def load(options):
     """The layer that the options name."""
     weights = options.weights or "keras"
-    return features(options.layer, options.network, weights, options.pooling)
+    return features(options.layer, options.network, weights, options.pooling, options.preprocessing)
 
 
 def read(path, size):

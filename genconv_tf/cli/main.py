@@ -237,6 +237,9 @@ def _add_features(one, steps):
     one.add_argument("--output", required=True, metavar="DIR")
     one.add_argument("--network", default="vgg19",
                      help="vgg16, vgg19, squeezenet or a .keras file (default: vgg19)")  # fmt: skip
+    one.add_argument("--preprocessing", choices=["caffe", "tf", "torch"],
+                     help="of a .keras file: what it was trained with, as keras.applications "
+                          "names it (default: pixels in [0, 255])")  # fmt: skip
     one.add_argument("--weights", metavar="FILE", help="instead of those that Keras downloads")
     one.add_argument("--pooling", default="average", choices=["average", "max"], help="of a VGG")
     one.add_argument("--size", type=_at_least(1), metavar="N", help="of the long edge, in pixels")
