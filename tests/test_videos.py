@@ -96,6 +96,17 @@ def test_a_folder_of_videos_is_several(tmp_path, clip):
     assert next(iter(data.videos(tmp_path))).shape == (2, len(clip), 32, 48, 3)
 
 
+@pytest.mark.parametrize("name", ["b.mp4", "b"])
+def test_a_clip_that_is_shorter_than_the_first_is_told_at_once(tmp_path, clip, name):
+    write_video(tmp_path / "a.mp4", clip)
+    write_video(tmp_path / name, clip[:5])
+    with pytest.raises(ValueError, match=f"Expected 12 frames .* Received: 5 in .*{name}$"):
+        data.videos([tmp_path / "a.mp4", tmp_path / name])
+    (tmp_path / "c.mp4").write_text("no video")
+    with pytest.raises(ValueError, match=r"Expected a whole video\. Received: .*c\.mp4"):
+        data.videos([tmp_path / "a.mp4", tmp_path / "c.mp4"])
+
+
 def test_a_long_file_is_not_decoded_beyond_what_is_asked_for(tmp_path, clip, monkeypatch):
     import av
 

@@ -92,6 +92,8 @@ def videos(
     else:
         paths = _find(source)
         first, count = read_video(paths[0], start, frames, stride), len(paths)
+        for path in paths[1:]:
+            _check_long(path, start, len(first), stride)
         rate = rate or frame_rate(paths[0]) / stride
         raw = tf.data.Dataset.from_tensor_slices(paths).map(
             lambda path: _decode(path, start, len(first), stride)
@@ -182,12 +184,34 @@ def _check_whole(path, container, decoded, time):
                          "breaks off)")  # fmt: skip
 
 
+def _check_long(path, start, frames, stride):
+    """Raise a `ValueError` where a video says that it has too few frames, before it is decoded:
+    within a pipeline TensorFlow's own lines would stand around the one that says so."""
+    if os.path.isdir(path):
+        count = len(find_files(path, decode.EXTENSIONS, "frames in a folder"))
+    else:
+        count = _about(path, lambda stream: stream.frames)
+    least = start + (frames - 1) * stride + 1
+    if count and count < LEAST * least:
+        raise ValueError(f"Expected {frames} frames from {start} on, every {stride}. "
+                         f"Received: {count} in {path}")  # fmt: skip
+
+
 def frame_rate(path):
     """Frames a second of a video file; `RATE` of a folder of frames."""
     if os.path.isdir(path):
         return RATE
-    with _library().open(os.fspath(path)) as container:
-        return float(container.streams.video[0].average_rate or RATE)
+    return float(_about(path, lambda stream: stream.average_rate) or RATE)
+
+
+def _about(path, fact):
+    """What `fact` says of the first stream of frames in a file, of which nothing is decoded."""
+    av = _library()
+    try:
+        with av.open(os.fspath(path)) as container:
+            return fact(container.streams.video[0])
+    except (av.FFmpegError, IndexError) as error:
+        raise ValueError(f"Expected a whole video. Received: {path} ({error})") from None
 
 
 def write_video(path, video, rate=RATE):
