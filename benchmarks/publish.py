@@ -107,7 +107,8 @@ def publish(name, options):
     command = shlex.join(["python", "benchmarks/publish.py", name, *extra])
     if options.calibrate:
         model = calibrated(name, source)
-        command = f"{presets.facts(PUBLISHED / name)['command']}; {command} --calibrate"
+        before = presets.facts(PUBLISHED / name)["command"].partition("; ")[0]
+        command = f"{before}; {command} --calibrate"
     else:
         model = learned(origin.recipe, source, runs / name, extra)
     model = presets.halved(model)

@@ -66,6 +66,7 @@ class Calibration(keras.layers.Layer):
     """
 
     beside_f = True  # learned at every update: the chains of a finer level start from these
+    samples = 8  # of which it learns where f is learned already
 
     def __init__(self, channels, lengths, torus, factors=None, **kwargs):
         super().__init__(trainable=False, **kwargs)

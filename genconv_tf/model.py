@@ -168,17 +168,19 @@ class GenerativeConvNet(keras.Model):
             self.calibrate(x)
         return history
 
-    def calibrate(self, x, num=8, seed=0):
+    def calibrate(self, x, num=None, seed=0):
         """Learn the calibrations of a calibrated sampler anew, of the weights as they are now.
 
         `fit` ends with this; after a change of weights or sampler, call it.
 
         Args:
             x: data as of `fit`; of a generator, whose first is gone, nothing is learned.
-            num, seed: of the fresh samples, of the training size, that it learns from.
+            num, seed: of the fresh samples, of the training size, that it learns from: 8, or of
+                sounds of subbands 24, by default.
         """
         data = first_of(x)
         if data is not None:
+            num = num or max(each.samples for each in self.calibrations)
             synthesis.calibrate(self.levels, data, noise.row_seeds(seed, num), self.size)
 
     def train_step(self, data):

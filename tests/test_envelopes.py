@@ -84,12 +84,40 @@ def test_fresh_chains_get_the_envelopes_of_the_recording():
     assert errors["corrected", "kurtosis"] < 0.25 < 0.5 < errors["plain", "kurtosis"]
 
 
+def test_kurtosis_is_that_of_numpy_in_the_mean_over_sounds():
+    waves = np.stack([RECORDING, bursts(1, 0.3)])
+    expected = np.mean([evaluation.kurtosis(evaluation.envelopes(w, RATE)) for w in waves], 0)
+    received = envelopes.kurtosis(tf.constant(waves), RATE)
+    np.testing.assert_allclose(received, expected, rtol=1e-3)
+
+
+def test_powers_bring_each_sound_to_the_kurtosis_of_the_recording(monkeypatch):
+    """Curves give eight sounds together the recording's distribution, and each of them another
+    kurtosis. What is learned of the eight serves eight others."""
+    errors = []
+    for passes in (envelopes.CURVES, envelopes.PASSES):
+        monkeypatch.setattr(envelopes, "PASSES", passes)
+        made = layer()
+        of, others = (
+            made.subbands.encode(np.stack([bursts(k + i, 0.3) for i in range(8)])[..., None])
+            for k in (10, 30)
+        )
+        seen = made.observe(made.subbands.encode(RECORDING[None, :, None]))
+        made.learn(of, [seen], made.begin(), 0)
+        for x in (of, others):
+            waves = made.subbands.decode(made(x))[..., 0].numpy()
+            each = [evaluation.kurtosis(evaluation.envelopes(wave, RATE)) for wave in waves]
+            errors.append(np.abs(np.log(np.mean(each, 0) / seen[1])).mean())
+    curves, curves_of_others, powers, powers_of_others = errors
+    assert powers < 0.03 < curves and powers_of_others < 0.9 * curves_of_others
+
+
 def test_the_ends_of_a_recording_do_not_count():
     made = layer()
     clicks = RECORDING.copy()
     clicks[[0, -1]] = 1.0
     for_clicks, without = (
-        made.observe(made.subbands.encode(wave[None, :, None])).numpy()
+        made.observe(made.subbands.encode(wave[None, :, None]))[0].numpy()
         for wave in (clicks, RECORDING)
     )
     assert EDGE * RATE > 1000
