@@ -109,7 +109,7 @@ def envelopes(wave, rate):
 
 def log_moments(bands):
     """Log of the mean and of the coefficient of variation of each envelope: one array."""
-    mean = bands.mean(-1)
+    mean = bands.mean(-1) + 1e-12
     return np.log(np.concatenate([mean, bands.std(-1) / mean]) + 1e-12)
 
 

@@ -180,7 +180,7 @@ class GenerativeConvNet(keras.Model):
         """
         data = first_of(x)
         if data is not None:
-            num = num or max(each.samples for each in self.calibrations)
+            num = num or max((each.samples for each in self.calibrations), default=8)
             synthesis.calibrate(self.levels, data, noise.row_seeds(seed, num), self.size)
 
     def train_step(self, data):

@@ -9,7 +9,7 @@ up again. As bands overlap, that is done twice, with curves of their own.
 
 What is right of all samples together is not yet right of each: where one event in many seconds is
 most of a moment, few samples have it, and the kurtosis of one sample is below that of the recording
-in the mean. Curves of a third kind, powers of the envelope, bring it there.
+in the mean. After the curves, powers of the envelopes bring it there.
 
 The bands and their envelopes, and imposing the statistics of a recording on them, are those of
 J. McDermott and E. Simoncelli, "Sound texture perception via statistics of the auditory periphery"
