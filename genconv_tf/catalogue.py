@@ -100,6 +100,11 @@ def presets_in(index):
     return sorted(name for name in tops if _NAME.fullmatch(name))
 
 
+def is_saved_model(path):
+    """Whether a folder is a SavedModel, by what TensorFlow looks for."""
+    return (pathlib.Path(path) / "saved_model.pb").is_file()
+
+
 def find(preset):
     """The folder of a preset's path or name; one that only a server has is downloaded.
 

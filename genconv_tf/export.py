@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from genconv_tf import card, files, sizes, warmup
+from genconv_tf import card, catalogue, files, sizes, warmup
 from genconv_tf.integrity import CARD, EXTRA, METADATA, verify
 from genconv_tf.precision import resolve
 
@@ -56,7 +56,7 @@ class ExportedModel:
 
     def __init__(self, folder):
         folder = pathlib.Path(folder)
-        if not (folder / "saved_model.pb").is_file():
+        if not catalogue.is_saved_model(folder):
             raise ValueError(f"Expected a SavedModel. Received: {folder}")
         verify(folder, f"{EXTRA}/{METADATA}", above=2)
         try:

@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import os
-import pathlib
 import re
 import sys
 
@@ -51,7 +50,7 @@ def main(argv=None):
 def _look_for(models):
     """Say that a model is not there before TensorFlow is imported, which takes seconds."""
     for name in [models] if isinstance(models, str) else models:
-        if remote.base() is None and not (pathlib.Path(name) / "saved_model.pb").is_file():
+        if remote.base() is None and not catalogue.is_saved_model(name):
             catalogue.find(name)
 
 

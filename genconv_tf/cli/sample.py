@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from genconv_tf import catalogue
 from genconv_tf.card import sheet
 from genconv_tf.cli import given
 from genconv_tf.data.decode import write_image
@@ -68,7 +69,7 @@ def _write_chain(model, size, end, options):
 
 def load(name):
     """A model with `sample` and `recover` from a SavedModel, a preset folder or a preset's name."""
-    if (pathlib.Path(name) / "saved_model.pb").is_file():
+    if catalogue.is_saved_model(name):
         from genconv_tf.export import ExportedModel
 
         return ExportedModel(name)

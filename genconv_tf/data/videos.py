@@ -154,9 +154,7 @@ def read_video(path, start=0, frames=None, stride=1):
                 _check_whole(path, container, decoded, time)
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"Expected a whole video. Received: {path} ({error})") from None
-    if len(taken) < (frames or 1):
-        raise ValueError(f"Expected {frames or 'some'} frames from {start} on, every {stride}. "
-                         f"Received: {len(taken)} in {path}")  # fmt: skip
+    _check_number(len(taken), path, start, frames, stride)
     return np.stack(taken)
 
 
@@ -191,10 +189,14 @@ def _check_long(path, start, frames, stride):
         count = len(find_files(path, decode.EXTENSIONS, "frames in a folder"))
     else:
         count = _about(path, lambda stream: stream.frames)
-    least = start + (frames - 1) * stride + 1
-    if count and count < LEAST * least:
-        raise ValueError(f"Expected {frames} frames from {start} on, every {stride}. "
-                         f"Received: {count} in {path}")  # fmt: skip
+    if count and count < LEAST * (start + (frames - 1) * stride + 1):
+        _check_number(len(range(start, count, stride)), path, start, frames, stride)
+
+
+def _check_number(found, path, start, frames, stride):
+    if found < (frames or 1):
+        raise ValueError(f"Expected {frames or 'some'} frames from {start} on, every {stride}. "
+                         f"Received: {found} in {path}")  # fmt: skip
 
 
 def frame_rate(path):
@@ -282,9 +284,7 @@ def _find(source):
 
 def _folder_of_frames(path, start, frames, stride):
     files = find_files(path, decode.EXTENSIONS, "frames in a folder")[start::stride][:frames]
-    if len(files) < (frames or 1):
-        raise ValueError(f"Expected {frames or 'some'} frames from {start} on, every {stride}. "
-                         f"Received: {len(files)} in {path}")  # fmt: skip
+    _check_number(len(files), path, start, frames, stride)
     images = [decode.read_image(file) for file in files]
     odd = next((f for f, im in zip(files, images) if im.shape != images[0].shape), None)
     if odd is not None:

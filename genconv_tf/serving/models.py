@@ -72,7 +72,7 @@ def saved_model(folder):
     weights = json.loads((folder / METADATA).read_text())["sha256"][WEIGHTS]
     known = hashlib.sha256((folder / CONFIG).read_bytes() + weights.encode()).hexdigest()
     exported = home() / "exported" / f"{__version__}-{known[:16]}" / _name(folder) / "1"
-    if not (exported / "saved_model.pb").is_file():
+    if not catalogue.is_saved_model(exported):
         exported.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=exported.parent) as partial:
             whole = pathlib.Path(partial) / _name(folder) / "1"
@@ -85,14 +85,14 @@ def saved_model(folder):
 def _exported(folder):
     """The SavedModel that a folder is, or has; `None` where it has none."""
     folder = pathlib.Path(folder)
-    here = (path for path in (folder, folder / "1") if (path / "saved_model.pb").is_file())
+    here = (path for path in (folder, folder / "1") if catalogue.is_saved_model(path))
     return next(here, None)
 
 
 def _folder(word):
     folder = pathlib.Path(word)
     versions = [p.parent for p in folder.glob("*/saved_model.pb") if p.parent.name.isdigit()]
-    if (folder / "saved_model.pb").is_file():
+    if catalogue.is_saved_model(folder):
         return folder
     if versions and not (folder / CONFIG).is_file():
         return max(versions, key=lambda version: int(version.name))
