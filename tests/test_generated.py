@@ -95,5 +95,12 @@ def test_the_projects_own_tfds_names_are_built_at_their_first_use(tmp_path, monk
     made = [np.round(SOUNDS[n](seed=k) * 32767) / 32768 for n in SOUNDS for k in range(4)]
     for wave in decoded:
         assert min(np.abs(wave - one).max() for one in made) < 1e-4
+    clip = gct.data.videos(
+        "tfds:dynamic_textures/generated", split="train[:1]", frames=3, start=2, stride=4
+    )
+    frames = clip.preprocessing.decode(next(iter(clip))).numpy()[0]
+    made = [VIDEOS[n](seed=k)[2:11:4] for n in VIDEOS for k in range(2)]
+    assert frames.shape == (3, 128, 128, 3)
+    assert min(np.abs(frames - one).max() for one in made) < 1
     images = gct.data.images("tfds:texture_images/cc0", size=32)
     assert next(iter(images)).shape == (3, 32, 32, 3)  # fewer than a batch has elsewhere

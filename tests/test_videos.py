@@ -23,6 +23,16 @@ def clip():
     return video
 
 
+def encode(path, codec, frames):
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=24)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
 @pytest.mark.parametrize("rate, shown", [(25, 40), (50, 20), (100, 20)])
 def test_frames_of_a_gif_are_no_shorter_than_browsers_show_them(tmp_path, clip, rate, shown):
     write_video(tmp_path / "a.gif", clip, rate)
@@ -40,22 +50,6 @@ def test_a_written_video_is_read_back(tmp_path, clip, name):
     bars = again[:, 16, :, 1].argmax(1) // 4
     np.testing.assert_array_equal(bars, range(12))
     assert [p.name for p in tmp_path.iterdir()] == [name]
-
-
-@pytest.mark.parametrize("format, codec", [("avi", "mpeg4"), ("webm", "libvpx")])
-def test_other_containers_decode(tmp_path, clip, format, codec):
-    import av
-
-    path = str(tmp_path / f"a.{format}")
-    with av.open(path, "w") as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-        stream.bit_rate = 4_000_000
-        for frame in clip:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    again = read_video(path).astype(float)
-    assert again.shape == clip.shape and np.abs(again - clip).mean() < 6
 
 
 def test_frames_are_chosen_by_start_stride_and_number(tmp_path, clip):
@@ -96,10 +90,13 @@ def test_a_folder_of_videos_is_several(tmp_path, clip):
     assert next(iter(data.videos(tmp_path))).shape == (2, len(clip), 32, 48, 3)
 
 
-@pytest.mark.parametrize("name", ["b.mp4", "b"])
+@pytest.mark.parametrize("name", ["b.mp4", "b.gif", "b.webm", "b"])
 def test_a_clip_that_is_shorter_than_the_first_is_told_at_once(tmp_path, clip, name):
     write_video(tmp_path / "a.mp4", clip)
-    write_video(tmp_path / name, clip[:5])
+    if name == "b.webm":
+        encode(str(tmp_path / name), "libvpx", clip[:5])
+    else:
+        write_video(tmp_path / name, clip[:5])
     with pytest.raises(ValueError, match=f"Expected 12 frames .* Received: 5 in .*{name}$"):
         data.videos([tmp_path / "a.mp4", tmp_path / name])
     (tmp_path / "c.mp4").write_text("no video")
@@ -134,22 +131,14 @@ def test_a_long_file_is_not_decoded_beyond_what_is_asked_for(tmp_path, clip, mon
     assert len(seen) == 4 + 2 * 2 + 1
 
 
-def encode(path, codec, frames):
-    with av.open(path, "w") as container:
-        stream = container.add_stream(codec, rate=24)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-
-
-@pytest.mark.parametrize("name, codec", [("a.avi", "mjpeg"), ("a.webm", "libvpx")])
+@pytest.mark.parametrize(
+    "name, codec", [("a.avi", "mjpeg"), ("b.avi", "mpeg4"), ("a.webm", "libvpx")]
+)
 def test_whole_videos_of_other_containers_are_read(tmp_path, clip, name, codec):
     encode(str(tmp_path / name), codec, clip)
     read = read_video(tmp_path / name)
     assert read.shape == clip.shape
-    assert abs(read.astype(float).mean() - clip.mean()) < 5
+    assert np.abs(read.astype(float) - clip).mean() < 6
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Videos on `tf.data`: from files, folders of frames, globs, arrays and TFDS names; and back."""
 
 import fractions
+import itertools
 import os
 
 import numpy as np
@@ -183,14 +184,22 @@ def _check_whole(path, container, decoded, time):
 
 
 def _check_long(path, start, frames, stride):
-    """Raise a `ValueError` where a video says that it has too few frames, before it is decoded:
-    within a pipeline TensorFlow's own lines would stand around the one that says so."""
+    """Raise a `ValueError` where a video has too few frames, before it is decoded: within a
+    pipeline TensorFlow's own lines would stand around the one that says so."""
+    needed = start + (frames - 1) * stride + 1
     if os.path.isdir(path):
         count = len(find_files(path, decode.EXTENSIONS, "frames in a folder"))
     else:
-        count = _about(path, lambda stream: stream.frames)
-    if count and count < LEAST * (start + (frames - 1) * stride + 1):
+        count = _about(path, lambda stream: stream.frames or _packets(stream, needed))
+    if count < LEAST * needed:
         _check_number(len(range(start, count, stride)), path, start, frames, stride)
+
+
+def _packets(stream, most):
+    """Up to `most` packets, one a frame, of a file that does not say how many it has (Matroska,
+    WebM, GIF)."""
+    packets = (packet for packet in stream.container.demux(stream) if packet.size)
+    return sum(1 for _ in itertools.islice(packets, most))
 
 
 def _check_number(found, path, start, frames, stride):
