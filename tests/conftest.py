@@ -19,6 +19,17 @@ SMALL = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def graphs_as_traced():
+    """No Grappler: a quarter of a test's time where a graph runs once or twice.
+
+    Tests that begin processes (commands, servers, SavedModels without the package) have it.
+    """
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 @pytest.fixture
 def small():
     """A model of two levels, quick to learn and to sample."""
