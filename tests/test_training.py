@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from genconv_tf import callbacks, data, files, training
 from genconv_tf.cli.main import main
@@ -177,6 +178,9 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_state(recipe, dataset,
     changes = {"learning.optimizer": {"name": "sgd", "learning_rate": 1e6}, "learning.updates": 50}
     with pytest.raises(training.Diverged, match=r"diverged at update \d+ .*Lower the learning"):
         learn(recipe, dataset, tmp_path / "run", changes=changes)
+    kept = tf.train.load_checkpoint(str(tmp_path / "run" / "training" / "stage_1"))
+    floats = [name for name, kind in kept.get_variable_to_dtype_map().items() if kind.is_floating]
+    assert floats and all(np.isfinite(kept.get_tensor(name)).all() for name in floats)
 
 
 def test_a_wrong_number_that_does_not_come_again_leaves_no_trace(
