@@ -29,8 +29,8 @@ output = pathlib.Path(options.output)
 # ## Data of as many channels as the preset
 #
 # The first layer's filters have a depth: the new data need the preset's number of channels. The
-# shipped textures were grey photographs and have one, so that the new image is learned in grey; a
-# preset of three channels takes `"principal"` or `"rgb"` colours.
+# default preset was a grey photograph and has one, so that the new image is learned in grey; a
+# preset of three channels takes `"rgb"`.
 
 preset = gct.GenerativeConvNet.from_preset(options.preset)
 size, updates = (80, 2) if options.quick else (224, options.updates)

@@ -1,6 +1,6 @@
 """A published SavedModel in a program that has TensorFlow, and nothing of this package.
 
-All five signatures: fresh samples, scores, chains that go on, a hole that is filled in, and
+All signatures but `watch`: fresh samples, scores, chains that go on, a hole that is filled in, and
 reconstructions.
 
     python docs/workflows/plain_tensorflow.py --output plain
