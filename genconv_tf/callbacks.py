@@ -64,18 +64,23 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.message = self.update = self.good = None
 
     def go_back(self):
-        """Put the model in its last good state, if there was one."""
-        if self.good is not None:
-            for variable, value in zip(state(self.model), self.good[1]):
-                variable.assign(value)
+        """Put the model in its last good state: that before `fit`, if there was none since."""
+        for variable, value in zip(state(self.model), self.good[1]):
+            variable.assign(value)
+
+    def on_train_begin(self, logs=None):
+        self._keep()
+
+    def _keep(self):
+        self.good = updates_done(self.model), [v.numpy() for v in state(self.model)]
 
     def on_train_batch_end(self, batch, logs=None):
         limit = self.limit or self.model.learning.limit
         update, reach = updates_done(self.model), logs["excess"]
         finite = all(np.isfinite(value) for value in logs.values())
         if finite and reach <= limit:
-            if self.good is None or update % self.every == 0:
-                self.good = update, [v.numpy() for v in state(self.model)]
+            if update % self.every == 0:
+                self._keep()
             return
         what = (
             f"chains {reach:.3g} times as large as the data, the limit is {limit:g}"
@@ -83,10 +88,9 @@ class DivergenceGuard(keras.callbacks.Callback):
             else "not finite"
         )
         self.go_back()
-        kept = f"update {self.good[0]}" if self.good else "none"
         self.message = (
             f"Training diverged at update {update} ({what}). Lower the learning rate or "
-            f"sampler.step_size, or raise learning.overshoot_penalty. Last good state: {kept}"
+            f"sampler.step_size, or raise learning.overshoot_penalty. Last good state: update {self.good[0]}"
         )
         self.update, self.model.stop_training = update, True
 
@@ -127,7 +131,10 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        if time.monotonic() - self._saved >= self.seconds and _healthy(self.model, logs):
+        # After the last update `fit` averages and calibrates: what is not, is not the end.
+        last = batch + 1 == self.params["steps"]
+        due = time.monotonic() - self._saved >= self.seconds
+        if due and not last and _healthy(self.model, logs):
             self.save()
 
     def save(self):

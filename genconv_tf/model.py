@@ -153,8 +153,9 @@ class GenerativeConvNet(keras.Model):
             self.calibrations,
         )
 
-    def fit(self, x=None, *args, **kwargs):
-        """As `keras.Model.fit`, on a dataset of `(batch, *spatial, channels)` float32."""
+    def fit(self, x=None, *args, calibration_data=None, **kwargs):
+        """As `keras.Model.fit`, on a dataset of `(batch, *spatial, channels)` float32; it ends with
+        `calibrate`, of `calibration_data` or of `x`."""
         if not self.compiled:
             self.compile()
         if self.chains is None:
@@ -165,7 +166,7 @@ class GenerativeConvNet(keras.Model):
         kwargs.setdefault("shuffle", False)  # A dataset has an order of its own.
         history = super().fit(x, *args, **kwargs)
         if self.calibrations:
-            self.calibrate(x)
+            self.calibrate(x if calibration_data is None else calibration_data)
         return history
 
     def calibrate(self, x, num=None, seed=0):

@@ -149,6 +149,7 @@ def _stage(output, stage, config, below, data, quiet, sheets):
             # A checkpoint comes last: what a killed run repeats is written again, not left out.
             callbacks=[guard, log, sheet, checkpoint],
             verbose=0 if quiet else 1,
+            calibration_data=data,  # whose first batch is the same wherever a run goes on
         )
         if guard.message:
             guard.go_back()
@@ -156,7 +157,7 @@ def _stage(output, stage, config, below, data, quiet, sheets):
         # A gradient that is not a number has been seen once in many thousand updates, and not when
         # the same update was done again: such a thing does not come again, a divergence does.
         again = failed is not None and guard.message and guard.update <= failed + guard.every
-        if guard.message and (again or guard.good is None):
+        if again:
             raise Diverged(f"{guard.message}, kept in {folder}")
         done, failed = callbacks.updates_done(model), guard.update
     return model

@@ -20,7 +20,9 @@ CALIBRATED = {"sampler.calibrated": True}
 
 @pytest.fixture(scope="module")
 def dataset(photograph):
-    return data.images(photograph, size=32)
+    """Three batches: where a run goes on, another one is next than at its start."""
+    turned = [photograph, photograph[::-1], photograph[:, ::-1]]
+    return data.images(np.stack(turned), size=32, batch=1)
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +45,20 @@ def assert_same_bytes(a, b):
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.parametrize("updates", [3, 6])  # of six: halfway, and before the weights are averaged
 def test_a_run_interrupted_and_resumed_ends_with_the_same_bytes(
-    recipe, dataset, whole, tmp_path, monkeypatch
+    recipe, dataset, whole, tmp_path, monkeypatch, updates
 ):
     step = callbacks.Checkpoint.on_train_batch_end
 
-    def stop_after_three(self, batch, logs=None):
+    def stop(self, batch, logs=None):
         self.seconds = 0
         step(self, batch, logs)
-        if callbacks.updates_done(self.model) == 3:
+        if callbacks.updates_done(self.model) == updates:
             raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Checkpoint, "on_train_batch_end", stop_after_three)
+        patch.setattr(callbacks.Checkpoint, "on_train_batch_end", stop)
         with pytest.raises(Interrupted):
             learn(recipe, dataset, tmp_path / "parts", changes=CALIBRATED)
     resumed = learn(recipe, dataset, tmp_path / "parts", resume=True, changes=CALIBRATED)
@@ -183,13 +186,14 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_state(recipe, dataset,
     assert floats and all(np.isfinite(kept.get_tensor(name)).all() for name in floats)
 
 
+@pytest.mark.parametrize("update", [1, 4])
 def test_a_wrong_number_that_does_not_come_again_leaves_no_trace(
-    recipe, dataset, whole, tmp_path, monkeypatch
+    recipe, dataset, whole, tmp_path, monkeypatch, update
 ):
     step, broken = callbacks.DivergenceGuard.on_train_batch_end, []
 
     def break_once(self, batch, logs=None):
-        if callbacks.updates_done(self.model) == 4 and not broken:
+        if callbacks.updates_done(self.model) == update and not broken:
             broken.append(True)
             weights = self.model.trainable_variables[0]
             weights.assign(weights + np.nan)
