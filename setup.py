@@ -7,7 +7,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = pathlib.Path(__file__).resolve().parent
-SOUND, VIDEO = ["librosa>=0.11", "soundfile>=0.13"], ["av>=14"]
+SOUND, VIDEO = ["librosa>=0.11", "soundfile>=0.13"], ["av>=14.1"]
 # A server of all presets writes sounds and videos too.
 SERVE = ["prometheus-client>=0.20", "ray[serve]>=2.55", "starlette>=0.40", *SOUND, *VIDEO]
 LARGEST = 20_000_000  # bytes of a published model that still travels in the wheel

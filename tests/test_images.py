@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageCms
 
 from genconv_tf.data import images
 from genconv_tf.data.decode import read_image, write_image
@@ -53,6 +53,14 @@ def test_transparency_lies_over_white(tmp_path, photograph):
 
 def test_cmyk_becomes_rgb(tmp_path, photograph):
     Image.fromarray(photograph).convert("CMYK").save(tmp_path / "a.tif")
+    assert np.abs(read_image(tmp_path / "a.tif").astype(int) - photograph).max() <= 2
+
+
+@pytest.mark.parametrize("profile", [b"broken", "sRGB"])
+def test_a_profile_of_other_colours_is_no_profile(tmp_path, photograph, profile):
+    if profile == "sRGB":
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile(profile)).tobytes()
+    Image.fromarray(photograph).convert("CMYK").save(tmp_path / "a.tif", icc_profile=profile)
     assert np.abs(read_image(tmp_path / "a.tif").astype(int) - photograph).max() <= 2
 
 

@@ -8,6 +8,12 @@ from genconv_tf.data.sounds import RATE, read_sound, write_sound
 TONE = 0.5 * np.sin(2 * np.pi * 440 * np.arange(22050) / 22050).astype(np.float32)
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.0])
+def test_short_wind_is_a_sound(seconds):
+    x = next(iter(data.sounds("generated:wind", seconds=seconds)))
+    assert np.isfinite(x).all() and np.std(x) > 1
+
+
 @pytest.mark.parametrize(
     "name, subtype, close",
     [("a.wav", "PCM_U8", 1e-2), ("a.wav", "PCM_16", 1e-3), ("a.wav", "PCM_24", 1e-3),

@@ -1,4 +1,5 @@
 import fractions
+import struct
 import sys
 import wave
 
@@ -50,6 +51,23 @@ def test_a_written_video_is_read_back(tmp_path, clip, name):
     bars = again[:, 16, :, 1].argmax(1) // 4
     np.testing.assert_array_equal(bars, range(12))
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("turns, matrix", [(1, (0, -1, 1, 0)), (2, (-1, 0, 0, -1)),
+                                           (3, (0, 1, -1, 0))])  # fmt: skip
+def test_a_video_is_read_as_players_show_it(tmp_path, clip, turns, matrix):
+    """Its rotation is in the track's header: a matrix by rows in 16.16 fixed point, y downwards."""
+    write_video(tmp_path / "a.mp4", clip)
+
+    def stored(a, b, c, d):
+        return struct.pack(">8i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0)
+
+    content = (tmp_path / "a.mp4").read_bytes()
+    track = content.index(stored(1, 0, 0, 1), content.index(b"tkhd"))
+    content = content[:track] + stored(*matrix) + content[track + 32 :]
+    (tmp_path / "turned.mp4").write_bytes(content)
+    expected = np.rot90(read_video(tmp_path / "a.mp4"), turns, (1, 2))
+    np.testing.assert_array_equal(read_video(tmp_path / "turned.mp4"), expected)
 
 
 def test_frames_are_chosen_by_start_stride_and_number(tmp_path, clip):

@@ -1,5 +1,6 @@
 """Image files to arrays: uint8 RGB, whatever the file holds."""
 
+import contextlib
 import io
 import os
 import warnings
@@ -59,10 +60,11 @@ def _rgb(image):
         grey = np.clip(np.round(values * (255.0 / max(top, 1e-12))), 0, 255)
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.mode == "CMYK" and image.info.get("icc_profile"):
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
-        return ImageCms.profileToProfile(
-            image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        profile = io.BytesIO(image.info["icc_profile"])
+        with contextlib.suppress(ImageCms.PyCMSError):  # one that is no CMYK: as without
+            return ImageCms.profileToProfile(
+                image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

@@ -37,8 +37,10 @@ def generate(source, kinds, **settings):
 
 def texture(name):
     """A CC0 photograph that scikit-image carries, one of `CC0`: `(512, 512)` uint8."""
-    from skimage import data
-
+    try:
+        from skimage import data
+    except ImportError:
+        raise ValueError("Expected scikit-image: pip install 'genconv-tf[demo]'") from None
     return getattr(data, name)()
 
 
@@ -70,7 +72,8 @@ def wind(seconds=6.0, rate=11025, seed=0):
     """Wind: noise around 500 Hz in gusts of about a second."""
     rng = np.random.default_rng(seed)
     samples = round(seconds * rate)
-    gusts = _coloured(rng, samples, rate, lambda f: (f < 1.0) * (f > 0))
+    slow = max(1.0, 1.5 / seconds)  # of less than a second, its one slowest wave
+    gusts = _coloured(rng, samples, rate, lambda f: (f < slow) * (f > 0))
     noise = _coloured(rng, samples, rate, lambda f: np.exp(-(np.log(np.maximum(f, 1) / 500) ** 2)))
     return _clipped(0.1 * noise * np.exp(0.6 * gusts))
 

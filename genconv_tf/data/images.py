@@ -40,8 +40,8 @@ def images(
         batch: images in a batch; `None` for all of them, and 16 for TFDS. Of random windows there
             may be more than images.
         crop: how an image comes to `size`. `"resize"` scales the shorter side to it and cuts the
-            middle, `"random"` cuts a window of the unscaled image at a random place, `"none"`
-            keeps the image as it is.
+            middle, `"random"` cuts a window of the unscaled image at a random place, the same at
+            every repetition, `"none"` keeps the image as it is.
         mean: `"colour"` subtracts the mean colour, `"image"` the mean of aligned images, so that
             only what is special to one is left, `"none"` nothing, three numbers themselves.
         colours: channels of x: `"rgb"`, or `"principal"` for the principal components of the
@@ -99,10 +99,7 @@ def images(
     if crop == "random" and 0 < count < batch:
         raw = raw.repeat(-(-batch // count))
     dataset = raw.enumerate().map(lambda i, image: prepare(tf.cast(i, tf.int32), image))
-    dataset = dataset.batch(batch, drop_remainder=True)
-    if crop != "random":
-        dataset = dataset.cache()
-    dataset = dataset.prefetch(1)
+    dataset = dataset.batch(batch, drop_remainder=True).cache().prefetch(1)
     dataset.preprocessing = preprocessing
     return dataset
 

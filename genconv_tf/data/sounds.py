@@ -78,7 +78,7 @@ def sounds(
             f"Received: one of {(shortest + skip) / rate:.3g} s"
         )
     cut = np.stack([wave[skip : skip + samples] for wave in waves])[..., None]
-    if np.ptp(cut) < SILENT:
+    if not np.ptp(cut) >= SILENT:
         raise ValueError("Expected a sound that is not silent. Received: values within "
                          f"{np.ptp(cut):.2g} for {samples / rate:.3g} s")  # fmt: skip
     mean = round(float(cut.mean()), 6) if mean == "own" else float(mean)

@@ -65,8 +65,10 @@ def pixels(source, axes):
 
 def from_tfds(name, split, feature):
     """One feature of a TensorFlow dataset, and its first value."""
-    import tensorflow_datasets as tfds
-
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError:
+        raise ValueError("Expected TensorFlow Datasets: pip install 'genconv-tf[tfds]'") from None
     _register(name.split("/")[0].split(":")[0])
     dataset, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
     if feature not in info.features:

@@ -147,7 +147,9 @@ def read_video(path, start=0, frames=None, stride=1):
             for i, frame in enumerate(container.decode(video=0)):
                 decoded, time = i + 1, frame.time or 0.0
                 if i == wanted:
-                    taken.append(frame.to_ndarray(format="rgb24"))
+                    # As players show it: telephones write down how they were held.
+                    turns = round(frame.rotation / 90)
+                    taken.append(np.rot90(frame.to_ndarray(format="rgb24"), turns))
                     wanted += stride
                     if len(taken) == frames:
                         break
