@@ -139,6 +139,8 @@ def test_help_and_list_do_not_import_tensorflow():
         ("train texture missing.png --output out", "nothing there"),
         ("train texture {text} --output out", "not an image"),
         ("train texture {half} --output out", "Expected a whole image"),
+        ("train texture {picture} {half} --output out --size 40", ": Expected a whole image"),
+        ("train texture {picture} --output out --set model.rank=4", "Expected a kind of data"),
         ("train textures {picture} --output out", "did you mean texture"),
         ("train texture {picture} --output out --set learning.chain=2", "did you mean chains"),
         ("train texture {picture} --output out --set learning.chains=0", "at least one chain"),

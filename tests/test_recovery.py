@@ -100,13 +100,13 @@ hidden = 6
 
 def test_an_experiment_tells_of_images_it_has_not_seen(tmp_path):
     rng = np.random.default_rng(4)
-    for name, count in (("train", 5), ("test", 3), ("other", 4)):
+    for name, count in (("test", 3), ("other", 4)):
         (tmp_path / name).mkdir()
         for i in range(count):
             pixels = rng.integers(0, 255, (20, 18, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
     (tmp_path / "quick.toml").write_text(RECIPE)
-    words = ["experiment", tmp_path / "quick.toml", tmp_path / "train", "--output",
+    words = ["experiment", tmp_path / "quick.toml", "generated:flower", "--output",
              tmp_path / "out", "--others", tmp_path / "other", "--held-out", tmp_path / "test",
              "--hide", "6", "9", "--num", "2", "--quiet"]  # fmt: skip
     assert main([str(word) for word in words]) == 0
@@ -125,6 +125,15 @@ def test_an_experiment_tells_of_images_it_has_not_seen(tmp_path):
     assert "| biharmonic |" in page and "ROC curve" in page
     with Image.open(tmp_path / "out" / "recovered_9.png") as sheet:
         assert sheet.size == (3 * 20 - 4, 4 * 20 - 4)
+
+
+def test_one_image_is_too_few_to_compare_with(tmp_path, picture, capsys):
+    (tmp_path / "quick.toml").write_text(RECIPE)
+    words = ["experiment", str(tmp_path / "quick.toml"), "generated:flower", "--output",
+             str(tmp_path / "out"), "--others", str(picture)]  # fmt: skip
+    assert main(words) == 2
+    assert "Expected two images or more to compare with" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def run(options):
     if model.finest.network.bank is not None and statistics.linear(model.finest.network):
         tables += matched.table(folder, model, x, options.num, 1)
     if options.others:
-        x = held_out.load(model, options.input)
+        x = held_out.load(model, train.source(options))
         tables += held_out.scores(folder, model, x, options.others)
     if options.held_out:
         tables += held_out.recoveries(folder, model, options.held_out, options.hide, 1)

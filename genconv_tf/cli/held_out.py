@@ -19,7 +19,8 @@ def check(options, size):
         size: lengths of what the model learns from.
     """
     for source in filter(None, (options.others, options.held_out)):
-        images(source, size, crop="resize")
+        if images(source, size, crop="resize").element_spec.shape[0] < 2:
+            raise ValueError(f"Expected two images or more to compare with. Received: {source}")
     if options.held_out:
         for side in options.hide:
             recovery.masks(1, size, side)

@@ -43,7 +43,9 @@ def main(argv=None):
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
             raise
-        return _fail(re.sub(r"{{.*?}} ?| ?\[Op:.*?\]", "", _line(error)))
+        # What a pipeline calls, such as the decoding of a file, has said its own line in the midst.
+        own = re.search(r"^ValueError: (.+)$", str(error), re.MULTILINE)
+        return _fail(own[1] if own else re.sub(r"{{.*?}} ?| ?\[Op:.*?\]", "", _line(error)))
     return 0
 
 

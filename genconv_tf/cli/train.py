@@ -48,7 +48,7 @@ def facts(options):
 def load(content, options):
     """The dataset of a recipe's kind and the options of the command."""
     how = dict(content["data"])
-    kind = how.pop("kind", KINDS[content["model"].get("rank", 2)])
+    kind = how.pop("kind", KINDS.get(content["model"].get("rank", 2)))
     if kind not in LOADERS:
         raise ValueError(f"Expected a kind of data of {sorted(LOADERS)}. Received: {kind!r}")
     size = options.size or how.pop("size", None)
@@ -58,13 +58,17 @@ def load(content, options):
         how["feature"] = options.feature
     if kind == "image":
         how["seed"] = options.seed or 0
-    source = options.input[0] if len(options.input) == 1 else options.input
     known = inspect.signature(LOADERS[kind]).parameters
     unknown = sorted(set(how) - set(known))
     if unknown:
         raise ValueError(f"Expected settings of data for a {kind}, {', '.join(known)}. "
                          f"Received: {', '.join(unknown)}")  # fmt: skip
-    return LOADERS[kind](source, split=options.split, **how)
+    return LOADERS[kind](source(options), split=options.split, **how)
+
+
+def source(options):
+    """The input of the command as loaders take it: one by itself."""
+    return options.input[0] if len(options.input) == 1 else options.input
 
 
 def content_name(options):
