@@ -90,7 +90,8 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.go_back()
         self.message = (
             f"Training diverged at update {update} ({what}). Lower the learning rate or "
-            f"sampler.step_size, or raise learning.overshoot_penalty. Last good state: update {self.good[0]}"
+            f"sampler.step_size, or raise learning.overshoot_penalty. Last good state: "
+            f"update {self.good[0]}"
         )
         self.update, self.model.stop_training = update, True
 

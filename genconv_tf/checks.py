@@ -12,6 +12,14 @@ END = 2**31 - 1  # more steps than any chain takes
 SAMPLED = tuple(tf.TensorSpec(shape, tf.int32) for shape in ([None, 2], [None], [], []))
 
 
+def check_shape(rank, levels):
+    """Raise a `ValueError` unless there can be a pyramid of so many axes and levels."""
+    if rank not in (1, 2, 3):
+        raise ValueError(f"Expected a rank of 1, 2 or 3. Received: {rank!r}")
+    if not isinstance(levels, int) or levels < 1:
+        raise ValueError(f"Expected at least one level. Received: levels={levels!r}")
+
+
 def check_sample(model, num, size, steps):
     """`size` as one length for each axis, if `model` can make `num` samples of it."""
     if not isinstance(num, int) or num < 1:

@@ -10,6 +10,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from genconv_tf.settings import check_types
+
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
@@ -24,6 +26,7 @@ class Reference:
     std: float = 1.0
 
     def __post_init__(self):
+        check_types(self)
         if self.kind not in ("gaussian", "uniform"):
             raise ValueError(f'Expected reference "gaussian" or "uniform". Received: {self.kind!r}')
         if not self.std > 0:

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from genconv_tf.settings import check_types
+
 OPERATIONS = ("max", "average", "absolute", "bins")
 
 
@@ -39,6 +41,7 @@ class Layer:
     after: int | None = None
 
     def __post_init__(self):
+        check_types(self)
         if self.operation is None:
             self._check_count("filters", 1)
         else:
@@ -124,8 +127,3 @@ def plain(layers):
     if isinstance(layers, (tuple, list)):
         return [plain(layer) for layer in layers]
     return dataclasses.asdict(layers) if dataclasses.is_dataclass(layers) else dict(layers)
-
-
-def made(kind, value):
-    """A dataclass of that kind: the value itself, or of its arguments, `None` for none."""
-    return value if isinstance(value, kind) else kind(**(value or {}))

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from genconv_tf.penalty import penalised
 from genconv_tf.pyramid import per_level
+from genconv_tf.settings import check_types
 
 CHAIN_STARTS = ("fresh", "data", "mean")
 NORMALISATIONS = ("top", "layer", "none")
@@ -75,6 +76,7 @@ class Learning:
     limit: float = 4.0
 
     def __post_init__(self):
+        check_types(self)
         if self.start not in CHAIN_STARTS:
             raise ValueError(f"Expected chains to start {CHAIN_STARTS}. Received: {self.start!r}")
         if self.normalise not in NORMALISATIONS:
@@ -90,7 +92,7 @@ class Learning:
         for name in ("updates", "window", "hidden", "penalty_interval"):
             value = getattr(self, name)
             optional = name in ("window", "hidden") and value is None
-            if not optional and (not isinstance(value, int) or value < 1):
+            if not optional and value < 1:
                 raise ValueError(f"Expected {name} >= 1. Received: {value!r}")
         weights = ("level_rates", "overshoot_penalty", "weight_decay")
         for name in ("chains", "chain_size", *weights):
@@ -99,10 +101,10 @@ class Learning:
         for name in weights:
             values = getattr(self, name)
             for value in values if isinstance(values, tuple) else (values,):
-                if isinstance(value, bool) or not value >= 0:
+                if not value >= 0:
                     raise ValueError(f"Expected {name} >= 0. Received: {values!r}")
         for count in self.chains if isinstance(self.chains, tuple) else (self.chains,):
-            if not isinstance(count, int) or count < 1:
+            if count < 1:
                 raise ValueError(f"Expected at least one chain. Received: chains={self.chains!r}")
 
     @property
@@ -112,15 +114,22 @@ class Learning:
         return self.start == "data" and self.rejuvenation >= 1
 
     def make_optimizer(self, stage=0):
-        """The Keras optimizer of growth stage `stage`."""
+        """The Keras optimizer of growth stage `stage`.
+
+        Raises:
+            ValueError: no such optimizer, or a setting that it has not.
+        """
         config = dict(self.optimizer)
-        name = config.pop("name")
-        rate = config.pop("learning_rate", 1e-3) * self.grow_rate**stage
-        final = config.pop("final_learning_rate", None)
-        if final is not None:
-            rate = keras.optimizers.schedules.PolynomialDecay(rate, self.updates, rate * final)
-        config = {"learning_rate": rate, **config}
-        return keras.optimizers.get({"class_name": name, "config": config})
+        name, final = config.pop("name", None), config.pop("final_learning_rate", None)
+        try:
+            rate = config.pop("learning_rate", 1e-3) * self.grow_rate**stage
+            if final is not None:
+                rate = keras.optimizers.schedules.PolynomialDecay(rate, self.updates, rate * final)
+            config = {"learning_rate": rate, **config}
+            return keras.optimizers.get({"class_name": name, "config": config})
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError("Expected the name of a Keras optimizer and settings of it. "
+                             f"Received: {self.optimizer}") from None  # fmt: skip
 
 
 def level_gradient(level, data, chains, boundary, learning, penalty, seeds, iteration):

@@ -11,9 +11,10 @@ from genconv_tf import learning as ml
 from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
-from genconv_tf.layers import made, plain
+from genconv_tf.layers import plain
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row, first_of
+from genconv_tf.settings import made
 from genconv_tf.windows import lengths_of, random_window
 
 
@@ -62,8 +63,7 @@ class GenerativeConvNet(keras.Model):
         **kwargs,
     ):
         super().__init__(**{"name": "generative_conv_net", **kwargs})
-        if not isinstance(levels, int) or levels < 1:
-            raise ValueError(f"Expected at least one level. Received: levels={levels!r}")
+        checks.check_shape(rank, levels)
         size, factor = sizes.lengths(size, rank), sizes.lengths(factor, rank)
         self.reference = made(Reference, reference)
         self.sampler = made(pyramid.Sampler, sampler)
@@ -145,6 +145,7 @@ class GenerativeConvNet(keras.Model):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
         size = self.learning.chain_size or sizes.chain_size(self.levels, data_size or self.size)
         size = sizes.lengths(size, self.rank)
+        sizes.check_only(sizes.only_size(self.levels, self.size), size, "chains")
         checks.check_penalised(self.levels, size, self.learning.overshoot_penalty)
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
         self.chains = Chains(
@@ -154,8 +155,7 @@ class GenerativeConvNet(keras.Model):
         )
 
     def fit(self, x=None, *args, calibration_data=None, **kwargs):
-        """As `keras.Model.fit`, on a dataset of `(batch, *spatial, channels)` float32; it ends with
-        `calibrate`, of `calibration_data` or of `x`."""
+        """`keras.Model.fit` on `(batch, *spatial, channels)`, then `calibrate` (of other data)."""
         if not self.compiled:
             self.compile()
         if self.chains is None:
@@ -203,7 +203,7 @@ class GenerativeConvNet(keras.Model):
 
     def observe(self, x):
         """What every level learns from at this update, coarse to fine, of data `x`."""
-        sizes.check_data(self.levels, self.channels, x.shape)
+        sizes.check_data(self.levels, self.channels, x.shape, self.size)
         phases = sizes.phases_of(self.levels, x.shape[1:-1])
         x = random_window(x, phases, self._update_seeds(1), -6)
         observed = pyramid.levels_of(x, self.levels)

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from genconv_tf import geometry
 from genconv_tf.convolution import BOUNDARIES, convolve, operate, positions, wrap
-from genconv_tf.layers import Layer, check_rectified, made, parents, per_axis
+from genconv_tf.layers import Layer, check_rectified, parents, per_axis
+from genconv_tf.settings import made
 
 
 class ScoringNetwork(keras.layers.Layer):

@@ -19,6 +19,7 @@ from genconv_tf.langevin import mover, run
 from genconv_tf.metropolis import adjusted_langevin
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.resample import downsample, downsample_to_multiple, upsample
+from genconv_tf.settings import check_types
 
 STARTS = ("noise", "zero")
 
@@ -30,7 +31,7 @@ class Sampler:
     Args:
         start: where the coarsest chains start: `"noise"`, white noise of `start_std`, or `"zero"`.
         start_std: standard deviation of the starting noise, in the units of the data.
-        steps: Langevin steps; a list gives each level its own, as it does for all that follow.
+        steps: Langevin steps; a list gives each level its own, as it does for all numbers below.
         step_size: e of the papers.
         temperature: of the Langevin noise; 1 samples the density itself.
         final_step_size, final_temperature: where they are not `None`, the steps and temperatures
@@ -58,6 +59,7 @@ class Sampler:
     calibrated: bool = False
 
     def __post_init__(self):
+        check_types(self)
         if self.start not in STARTS:
             raise ValueError(f"Expected a start of {STARTS}. Received: {self.start!r}")
         for field in dataclasses.fields(self):
@@ -68,7 +70,7 @@ class Sampler:
                 value = tuple(value)
                 object.__setattr__(self, field.name, value)
             for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, bool) or not number >= least:
+                if not number >= least:
                     raise ValueError(f"Expected {field.name} >= {least}. Received: {value!r}")
                 if self.adjusted and number == 0 and field.name != "start_std":
                     raise ValueError(f"Expected {field.name} above 0 for adjusted steps. "

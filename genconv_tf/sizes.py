@@ -75,9 +75,7 @@ def check_size(least, size, only=None):
         raise ValueError(f"Expected {len(least)} positive lengths. Received: {tuple(size)}")
     if any(n < m for n, m in zip(size, least)):
         raise ValueError(f"Expected a size of at least {tuple(least)}. Received: {tuple(size)}")
-    if any(n not in (None, m) for n, m in zip(only or (), size)):
-        raise ValueError(f"Expected a size of {shown(only)}, which a layer covers whole. "
-                         f"Received: {shown(size)}")  # fmt: skip
+    check_only(only or (), size, "a size")
     return tuple(size)
 
 
@@ -86,8 +84,16 @@ def shown(size):
     return " x ".join("any" if n is None else str(n) for n in size)
 
 
-def check_data(levels, channels, shape):
-    """Raise a `ValueError` if data of `shape` (batch, *spatial, channels) cannot be learned."""
+def check_only(only, size, what):
+    """Raise a `ValueError` unless `size` is as `only_size` says."""
+    if any(n not in (None, m) for n, m in zip(only, size)):
+        raise ValueError(f"Expected {what} of {shown(only)}, which a layer covers whole. "
+                         f"Received: {shown(size)}")  # fmt: skip
+
+
+def check_data(levels, channels, shape, whole):
+    """Raise a `ValueError` if data of `shape` (batch, *spatial, channels) cannot be learned by a
+    model of the size `whole`."""
     coarsest, size = levels[0].factor, tuple(shape[1:-1])
     if len(size) != len(coarsest) or shape[-1] != channels:
         raise ValueError(f"Expected data of (batch, {len(coarsest)} lengths, {channels}). "
@@ -99,3 +105,4 @@ def check_data(levels, channels, shape):
             least = tuple(m * f + c - 1 for m, f, c in zip(need, level.factor, coarsest))
             raise ValueError(f"Expected data of at least {least}, the receptive field. "
                              f"Received: {size}")  # fmt: skip
+    check_only(only_size(levels, whole), size, "data")

@@ -80,7 +80,7 @@ def observe(model, data):
     for batch in [data] if hasattr(data, "shape") else data:
         for i in range(len(batch)):
             row = tf.convert_to_tensor(batch[i : i + 1], tf.float32)
-            sizes.check_data(model.levels, model.channels, row.shape)
+            sizes.check_data(model.levels, model.channels, row.shape, model.size)
             levels = pyramid.levels_of(row, model.levels)
             here = [_moments(*each) for each in zip(model.levels, levels, [None, *levels])]
             sums = here if sums is None else tf.nest.map_structure(tf.add, sums, here)

@@ -123,8 +123,9 @@ def _check_data(config, data):
     size = tuple(data.element_spec.shape[1:-1])
     for layers in stages(config):
         model = GenerativeConvNet(**{**config, "layers": layers})
-        sizes.check_data(model.levels, model.channels, data.element_spec.shape)
+        sizes.check_data(model.levels, model.channels, data.element_spec.shape, model.size)
         model.build_chains(size)
+        model.learning.make_optimizer()
 
 
 def _stage(output, stage, config, below, data, quiet, sheets):

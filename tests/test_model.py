@@ -357,3 +357,11 @@ def test_what_a_layer_covers_whole_has_one_phase():
     clip = np.random.default_rng(0).normal(size=(1, 12, 12, 16, 3)).astype(np.float32)
     model.fit(clip, epochs=2, verbose=0)
     assert model.sample(size=(20, 12, 16)).shape == (1, 20, 12, 16, 3)
+    for kind, size, chains in (
+        ("data", (12, 12, 18), (8, 12, 16)),
+        ("chains", (12, 12, 16), (8, 10, 16)),
+        ("chains", (12, 12, 18), None),
+    ):  # as long as the data
+        other = model.twin(learning={"chain_size": chains})
+        with pytest.raises(ValueError, match=f"Expected {kind} of any x 12 x 16, which a layer"):
+            other.fit(np.zeros((1, *size, 3), np.float32), verbose=0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from genconv_tf import GenerativeConvNet, data, recipes
+from genconv_tf.training import train
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,36 @@ def test_settings_are_changed_by_name():
 def test_unknown_keys_are_refused_with_a_guess(changes, message):
     with pytest.raises(ValueError, match=message):
         recipes.load("texture", changes)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"sampler.calibrated": "False"}, "calibrated to be true or false. Received: 'False'"),
+        ({"sampler.bounded": [True, False]}, "bounded to be true or false"),
+        ({"learning.grow": "no"}, "grow to be true or false"),
+        ({"sampler.steps": "many"}, "steps to be an integer or a list"),
+        ({"sampler.steps": [3, 2.5]}, "steps to be an integer or a list"),
+        ({"learning.rejuvenation": "never"}, "rejuvenation to be a number"),
+        ({"reference.std": True}, "std to be a number. Received: True"),
+        ({"model.layers": [{"filter": 4}]}, "settings of a layer, filters, .* Received: filter$"),
+        ({"model.rank": 4}, "rank of 1, 2 or 3. Received: 4"),
+    ],
+)
+def test_settings_of_another_type_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        GenerativeConvNet.from_recipe("texture", None, **changes)
+
+
+@pytest.mark.parametrize("optimizer", [{"name": "adamm"}, {"learning_rate": 1e-3},
+                                       {"name": "adam", "beta": 0.5},
+                                       {"name": "adam", "learning_rate": "low"}])  # fmt: skip
+def test_a_wrong_optimizer_is_refused_before_anything_is_written(optimizer, tmp_path):
+    changes = {"learning.optimizer": optimizer}
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    with pytest.raises(ValueError, match="Expected the name of a Keras optimizer and settings"):
+        train("texture", data.images(noise), tmp_path / "run", changes=changes)
+    assert not (tmp_path / "run").exists()
 
 
 def test_unknown_and_broken_recipes_are_refused(tmp_path):
