@@ -43,11 +43,6 @@ def sweep(network, x, update, largest=None):
     return by_rows(block, shape_of(x), whole, x.dtype, units, largest, square=cuts > 1)
 
 
-def score_gradient_in_blocks(network, x, largest=None):
-    """∂f/∂x as `energy.score_gradient` gives it; arguments as of `sweep`."""
-    return sweep(network, x, lambda part, gradient, rows: gradient, largest)
-
-
 def _gradient(network, x, cuts, largest):
     """∂f/∂x of a signal that along the first axis does not go on at the opposite side; in blocks
     along the second, where that is cut too."""

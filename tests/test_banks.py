@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import genconv_tf as gct
 from genconv_tf import banks, linear_filters, structure
-from genconv_tf.blocks import score_gradient_in_blocks
+from genconv_tf.blocks import sweep
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import score_gradient
 from genconv_tf.layers import Layer
@@ -77,7 +77,8 @@ def test_f_sums_the_layers_on_every_tap_by_the_area_of_their_positions(saved):
 def test_the_gradient_of_a_bank_in_blocks_is_that_of_the_whole(saved):
     net = network(saved)
     x = tf.random.stateless_normal([1, 32, 16, 3], (7, 8))
-    whole, blocks = score_gradient(net, x), score_gradient_in_blocks(net, x, 16 * 8)
+    whole = score_gradient(net, x)
+    blocks = sweep(net, x, lambda part, gradient, rows: gradient, 16 * 8)
     np.testing.assert_allclose(blocks, whole, atol=1e-6)
 
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from genconv_tf import noise, parts, pyramid
-from genconv_tf.blocks import score_gradient_in_blocks
+from genconv_tf.blocks import sweep
 from genconv_tf.data import Preprocessing
 from genconv_tf.energy import score_gradient
 from genconv_tf.graphs import shared_graph
@@ -18,6 +18,10 @@ STRIDED = [
 ]
 
 
+def gradient_in_blocks(network, x, largest=None):
+    return sweep(network, x, lambda part, gradient, rows: gradient, largest)
+
+
 @pytest.mark.parametrize("size", [(60,), (48, 20), (48, 54), (42, 11), (36, 18, 9), (43, 9)])
 @pytest.mark.parametrize("blocks", [2, 3, 5])
 def test_blocks_give_the_gradient_of_the_whole(size, blocks):
@@ -29,10 +33,10 @@ def test_blocks_give_the_gradient_of_the_whole(size, blocks):
 
     @tf.function(input_signature=[tf.TensorSpec([None] * (rank + 1) + [2])])
     def dynamic(x):
-        return score_gradient_in_blocks(network, x, largest)
+        return gradient_in_blocks(network, x, largest)
 
     whole = score_gradient(network, x).numpy()
-    for received in (dynamic(x), score_gradient_in_blocks(network, x, largest)):
+    for received in (dynamic(x), gradient_in_blocks(network, x, largest)):
         np.testing.assert_allclose(received, whole, atol=1e-5 * np.abs(whole).max())
 
 
@@ -49,7 +53,7 @@ def test_blocks_use_the_memory_of_a_block():
 
     network.responses = spy
     for length in (400, 800, 1600):
-        score_gradient_in_blocks(network, tf.zeros((1, length, 1)), 100)
+        gradient_in_blocks(network, tf.zeros((1, length, 1)), 100)
     assert len(seen) == 4 + 8 + 16 and max(seen) < 100 + 40
 
 
@@ -66,7 +70,7 @@ def test_a_wide_canvas_is_taken_in_squares():
         return responses(x, boundary)
 
     network.responses = spy
-    score_gradient_in_blocks(network, tf.zeros((1, 60, 200, 1)), 20 * 20)
+    gradient_in_blocks(network, tf.zeros((1, 60, 200, 1)), 20 * 20)
     reach = 2 * (7 - 1)
     assert max(max(each) for each in seen) <= 20 + reach
     # What is computed in all, against strips of two rows and what surrounds them.

@@ -6,10 +6,8 @@ import pathlib
 import keras
 
 from genconv_tf import GenerativeConvNet, files, julesz, recipes
-from genconv_tf.card import sheet
+from genconv_tf.cli.sample import write_samples
 from genconv_tf.cli.train import load
-from genconv_tf.data.decode import write_image
-from genconv_tf.data.media import write
 
 
 def run(options):
@@ -27,16 +25,11 @@ def run(options):
         0.0 if options.zero else julesz.ANNEALED,
         None if options.quiet else _bar(),
     )
-    folder = pathlib.Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, one in enumerate(made.media):
-        write(folder / f"sample_{options.seed}_{i}", one, model.preprocessing.rate)
-    write_image(folder / f"sheet_{options.seed}.png", sheet(made.media))
-    files.write_json(folder / "statistics.json", made.errors)
+    write_samples(made.media, model.preprocessing.rate, options)
+    files.write_json(pathlib.Path(options.output) / "statistics.json", made.errors)
     if not options.quiet:
         worst = max(one["relative_error"] for one in made.errors[-1])
-        print(f"Wrote {len(made.media)} samples to {folder}; "
-              f"relative error of their statistics at most {worst:.2g}")  # fmt: skip
+        print(f"Relative error of their statistics: at most {worst:.2g}")
 
 
 def _bar():
