@@ -155,7 +155,8 @@ class GenerativeConvNet(keras.Model):
         )
 
     def fit(self, x=None, *args, calibration_data=None, **kwargs):
-        """`keras.Model.fit` on `(batch, *spatial, channels)`, then `calibrate` (of other data)."""
+        """As `keras.Model.fit`, on a dataset of `(batch, *spatial, channels)` float32. It ends with
+        `calibrate`, of `calibration_data` or else of `x`."""
         if not self.compiled:
             self.compile()
         if self.chains is None:
