@@ -73,6 +73,7 @@ def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
      ({"source": "a.wav", "seconds": 60.0}, "Expected sounds of at least"),
      ({"source": "a.wav", "start": 60.0}, "Expected sounds of at least"),
      ({"source": "a.wav", "rate": 0}, "positive rate"),
+     ({"source": "a.wav", "rate": "44k"}, "positive rate"),
      ({"source": "a.wav", "seconds": "a"}, "positive length in seconds"),
      ({"source": "empty.wav"}, "finite samples"), ({"source": "nan.wav"}, "finite samples"),
      ({"source": "silent.wav"}, "not silent"),

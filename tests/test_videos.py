@@ -168,6 +168,7 @@ def test_whole_videos_of_other_containers_are_read(tmp_path, clip, name, codec):
      ({"source": "cut.mp4"}, "whole video"), ({"source": "cut.gif"}, "whole video"),
      ({"source": "cut.avi"}, "whole video"), ({"source": "cut.webm"}, "whole video"),
      ({"source": "sound.avi"}, "whole video"), ({"source": "a.gif", "rate": -5}, "positive rate"),
+     ({"source": "a.gif", "rate": "fast"}, "positive rate"),
      ({"source": "a.gif", "mean": "foo"}, "colour.*frame.*none"),
      ({"source": np.zeros((3, 8, 8, 3)), "start": 5}, "Expected some frames. Received: 0 from 5"),
      ({"source": np.zeros((3, 4))}, "Expected \\(frames")],

@@ -55,9 +55,11 @@ def sounds(
         ValueError: nothing is found, or a file does not decode, is silent or is shorter than asked
             for.
     """
-    if not rate > 0 or not (scale is None or scale > 0) or not start >= 0:
+    given = [n for n in (rate, scale, start) if n is not None]
+    words = not all(isinstance(n, numbers.Real) for n in given)
+    if words or not rate > 0 or not (scale is None or scale > 0) or not start >= 0:
         raise ValueError("Expected a positive rate and scale and a start >= 0. "
-                         f"Received: {rate}, {scale}, {start}")  # fmt: skip
+                         f"Received: {rate!r}, {scale!r}, {start!r}")  # fmt: skip
     if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
         raise ValueError(f"Expected a positive length in seconds. Received: {seconds!r}")
     skip = round(start * rate)

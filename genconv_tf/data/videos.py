@@ -2,6 +2,7 @@
 
 import fractions
 import itertools
+import numbers
 import os
 
 import numpy as np
@@ -72,8 +73,8 @@ def videos(
     for name, value, least in (("frames", frames, 1), ("start", start, 0), ("stride", stride, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
-    if rate is not None and not rate > 0:
-        raise ValueError(f"Expected a positive rate. Received: {rate}")
+    if rate is not None and not (isinstance(rate, numbers.Real) and rate > 0):
+        raise ValueError(f"Expected a positive rate. Received: {rate!r}")
     if isinstance(mean, str) and mean not in MEANS:
         raise ValueError(f"Expected a mean of {MEANS} or three numbers. Received: {mean!r}")
     size = None if size is None else lengths(size, 2)
