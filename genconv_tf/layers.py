@@ -79,7 +79,7 @@ class Layer:
 
     def _check_count(self, name, least):
         value = getattr(self, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if value is None or value < least:
             raise ValueError(f"Expected a layer's {name} >= {least}. Received: {value!r}")
 
 
@@ -120,10 +120,3 @@ def _frozen(value, name, allow_full=False):
         if not full and (not isinstance(v, int) or isinstance(v, bool) or v < 1):
             raise ValueError(f"Expected a positive {name}. Received: {value!r}")
     return tuple(value) if isinstance(value, (tuple, list)) else value
-
-
-def plain(layers):
-    """Layers, or lists of them, as lists of dicts."""
-    if isinstance(layers, (tuple, list)):
-        return [plain(layer) for layer in layers]
-    return dataclasses.asdict(layers) if dataclasses.is_dataclass(layers) else dict(layers)

@@ -11,10 +11,9 @@ from genconv_tf import learning as ml
 from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
-from genconv_tf.layers import plain
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row, first_of
-from genconv_tf.settings import made
+from genconv_tf.settings import made, plain
 from genconv_tf.windows import lengths_of, random_window
 
 

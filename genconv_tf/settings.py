@@ -26,6 +26,13 @@ def made(kind, value):
     return kind(**(value or {}))
 
 
+def plain(settings):
+    """Dataclasses, or lists of them, as lists of dicts, of which `made` makes them again."""
+    if isinstance(settings, (tuple, list)):
+        return [plain(each) for each in settings]
+    return dataclasses.asdict(settings) if dataclasses.is_dataclass(settings) else dict(settings)
+
+
 def check_types(settings):
     """Raise a `ValueError` where a field of a dataclass is not what it is annotated to be.
 

@@ -360,8 +360,8 @@ def test_what_a_layer_covers_whole_has_one_phase():
     for kind, size, chains in (
         ("data", (12, 12, 18), (8, 12, 16)),
         ("chains", (12, 12, 16), (8, 10, 16)),
-        ("chains", (12, 12, 18), None),
-    ):  # as long as the data
+        ("chains", (12, 12, 18), None),  # which are as long as the data
+    ):
         other = model.twin(learning={"chain_size": chains})
         with pytest.raises(ValueError, match=f"Expected {kind} of any x 12 x 16, which a layer"):
             other.fit(np.zeros((1, *size, 3), np.float32), verbose=0)
