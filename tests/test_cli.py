@@ -120,9 +120,12 @@ def test_masks_that_tell_nothing_are_refused(fill, message, run_folder, picture,
 
 def test_list_shows_recipes_and_presets(capsys):
     assert main(["list"]) == 0
-    assert "texture-paper" in capsys.readouterr().out
+    rows = {row[0]: row[1:] for row in map(str.split, capsys.readouterr().out.splitlines())}
+    assert rows["texture-paper"][:2] == ["image", "hours"]
+    assert rows["sound"][0] == "sound" and int(rows["sound"][1]) > 0
     assert main(["list", "--json"]) == 0
-    assert "texture" in json.loads(capsys.readouterr().out)["recipes"]
+    recipes = json.loads(capsys.readouterr().out)["recipes"]
+    assert recipes["video"]["kind"] == "video" and recipes["texture"]["minutes"] > 0
 
 
 def test_help_and_list_do_not_import_tensorflow():
