@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf import sizes
+from genconv_tf import noise, sizes
 from genconv_tf.pyramid import per_level
 
 END = 2**31 - 1  # more steps than any chain takes
@@ -12,8 +12,10 @@ END = 2**31 - 1  # more steps than any chain takes
 SAMPLED = tuple(tf.TensorSpec(shape, tf.int32) for shape in ([None, 2], [None], [], []))
 
 
-def check_shape(rank, levels):
-    """Raise a `ValueError` unless there can be a pyramid of so many axes and levels."""
+def check_shape(rank, levels, seed):
+    """Raise a `ValueError` unless there can be a pyramid of so many axes and levels, and of this
+    seed."""
+    noise.check_seed(seed)
     if rank not in (1, 2, 3):
         raise ValueError(f"Expected a rank of 1, 2 or 3. Received: {rank!r}")
     if not isinstance(levels, int) or levels < 1:

@@ -62,7 +62,7 @@ class GenerativeConvNet(keras.Model):
         **kwargs,
     ):
         super().__init__(**{"name": "generative_conv_net", **kwargs})
-        checks.check_shape(rank, levels)
+        checks.check_shape(rank, levels, seed)
         size, factor = sizes.lengths(size, rank), sizes.lengths(factor, rank)
         self.reference = made(Reference, reference)
         self.sampler = made(pyramid.Sampler, sampler)

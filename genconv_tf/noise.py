@@ -13,8 +13,15 @@ PHILOX = tf.random.Algorithm.PHILOX.value
 
 def row_seeds(seed, count, fold=0):
     """Seeds of `count` chains, `(count, 2)` int32, from one int and a number folded in."""
+    check_seed(seed)
     base = tf.random.fold_in(tf.stack([tf.cast(seed, tf.int32), 0]), fold)
     return tf.stack([tf.repeat(base[:1], count), base[1] + tf.range(count)], axis=1)
+
+
+def check_seed(seed):
+    """Raise a `ValueError` if an int is no seed: of a longer one the first bits would be lost."""
+    if isinstance(seed, int) and not -(2**31) <= seed < 2**31:
+        raise ValueError(f"Expected a seed of 32 bits, -2^31 to 2^31 - 1. Received: {seed}")
 
 
 def update_seeds(seed, count, iteration):

@@ -300,6 +300,7 @@ def test_sound_image_and_video_are_the_same_code(rank, channels):
         (lambda m: m.sample(0), "num >= 1.*Received: 0"),
         (lambda m: m.sample(until=-1), "until >= 0.*Received: -1"),
         (lambda m: m.sample(steps=-1), "steps >= 0.*Received: -1"),
+        (lambda m: m.sample(seed=2**31), "seed of 32 bits.*Received: 2147483648"),
         (lambda m: m.sample(size=3), r"size of at least .*Received: \(3, 3\)"),
         (lambda m: m.sample(size=(8, 8, 8)), "2 positive lengths"),
         (lambda m: m.recover(np.zeros((1, 32, 32, 3)), np.zeros((1, 9, 9))), "mask of"),
@@ -317,7 +318,7 @@ def test_misuse_says_what_was_expected_and_what_came(small, call, message):
 
 @pytest.mark.parametrize(
     "change",
-    [{"levels": 0}, {"precision": "float16"}, {"sampler": {"steps": [1, 2, 3]}},
+    [{"levels": 0}, {"seed": 2**31}, {"precision": "float16"}, {"sampler": {"steps": [1, 2, 3]}},
      {"sampler": {"start": "middle"}}, {"sampler": {"steps": 0}},
      {"sampler": {"final_temperature": [1.0, -1.0]}}],
 )  # fmt: skip
