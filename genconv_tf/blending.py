@@ -216,7 +216,7 @@ def check_weights(weights, count, size):
     weights = np.full(count, 1 / count) if weights is None else np.asarray(weights, np.float64)
     if weights.shape == (count,):
         weights = weights.reshape(count, *[1] * len(size))
-    if len(weights) != count or weights.ndim != len(size) + 1:
+    if weights.ndim != len(size) + 1 or len(weights) != count:
         raise ValueError(f"Expected {count} weights, or a map for each. "
                          f"Received: {weights.shape}")  # fmt: skip
     if any(n not in (1, m) for n, m in zip(weights.shape[1:], size)):

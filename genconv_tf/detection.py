@@ -99,13 +99,15 @@ def separation(f, learned, others, batch=64):
 
     Returns:
         dict of `mean` and `std` of f for `learned` and for `others`, and `auc`, the area under the
-        ROC curve: how often f of a learned signal is above that of another one.
+        ROC curve: how often f of a learned signal is above that of another one. `std` of one signal
+        is `None`.
     """
     inside, outside = (
         np.concatenate([f(x[i : i + batch]) for i in range(0, len(x), batch)]).astype(np.float64)
         for x in (tf.convert_to_tensor(learned), tf.convert_to_tensor(others))
     )
     above = inside[:, None] - outside
-    result = {name: {"mean": float(values.mean()), "std": float(values.std(ddof=1))}
+    result = {name: {"mean": float(values.mean()),
+                     "std": float(values.std(ddof=1)) if len(values) > 1 else None}
               for name, values in (("learned", inside), ("others", outside))}  # fmt: skip
     return {**result, "auc": float((above > 0).mean() + 0.5 * (above == 0).mean())}

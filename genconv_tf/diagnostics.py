@@ -133,7 +133,7 @@ def summarise(traced, acceptance=1.0):
         raise ValueError("Expected chains that stay finite. Received: others; take shorter steps")
     axes = {"chain_axis": -2, "draw_axis": -1}
     energies = traced[0]
-    quarter = max(1, energies.shape[1] // 4)
+    quarter = max(2, energies.shape[1] // 4)  # of one draw there is no deviation
     moved = energies[:, -quarter:].mean(1) - energies[:, :quarter].mean(1)
     # A chain that stands still has neither autocorrelation nor R-hat, and no effective draw.
     still = (np.ptp(traced, -1) == 0).any()

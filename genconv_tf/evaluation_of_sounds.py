@@ -41,6 +41,9 @@ def evaluate(exemplar, samples, rate):
             raise ValueError(f"Expected a {what} of at least {least} s that is not silent. "
                              f"Received: {len(wave) / rate:.3g} s")  # fmt: skip
     halves = np.array_split(exemplar, 2)
+    if not all(half.any() for half in halves):
+        raise ValueError("Expected an exemplar that has sound in both of its halves. "
+                         "Received: one that is silent")  # fmt: skip
     spectra, bands = ([f(w, rate) for w in (exemplar, *halves, *samples)]
                       for f in (log_spectra, envelopes))  # fmt: skip
     result = {}

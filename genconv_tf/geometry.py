@@ -13,11 +13,13 @@ class Field:
         extent: samples of the signal, `None` where it sees all of them.
         jump: samples of the signal between two neighbours.
         reach: samples beyond the two ends of a torus that the layer's positions see, a pair.
+        padding: zeros before the signal that the first position sees under a `"valid"` boundary.
     """
 
     extent: tuple
     jump: tuple
     reach: tuple
+    padding: tuple
 
 
 def fields(layers, after, rank):
@@ -35,13 +37,14 @@ def fields(layers, after, rank):
                 first, last = first + j * here, last + j * (k - s - here)
             reach.append((first, last))
             jump.append(j * s)
-        result.append(Field(tuple(extent), tuple(jump), tuple(reach)))
+        zeros = tuple(z + layer.padding * j for z, j in zip(below.padding, below.jump))
+        result.append(Field(tuple(extent), tuple(jump), tuple(reach), zeros))
     return result
 
 
 def signal(rank):
     """The `Field` of a sample of the signal itself."""
-    return Field((1,) * rank, (1,) * rank, ((0, 0),) * rank)
+    return Field((1,) * rank, (1,) * rank, ((0, 0),) * rank, (0,) * rank)
 
 
 def widest(tops, rank):
@@ -50,7 +53,8 @@ def widest(tops, rank):
     reach = [
         tuple(max(top.reach[axis][end] for top in tops) for end in (0, 1)) for axis in range(rank)
     ]
-    return Field(tuple(extent), tops[-1].jump, tuple(reach))
+    zeros = tuple(max(top.padding[axis] for top in tops) for axis in range(rank))
+    return Field(tuple(extent), tops[-1].jump, tuple(reach), zeros)
 
 
 def _longest(extents):

@@ -57,7 +57,7 @@ def optimise(loss, start, steps=300, learning_rate=16.0):
     Returns:
         The images, float32 in [0, 255].
     """
-    x = tf.Variable(start)
+    x = tf.Variable(tf.cast(start, tf.float32))
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps, 0.01)
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build([x])
@@ -90,14 +90,17 @@ def stylise(features, content, style, statistic, weight=30.0, steps=300):
     """
     wanted = [statistic(code) for code in features.every_layer(style[None])]
     kept = features(content[None])
+    for what, codes in (("style", wanted), ("content", [kept])):
+        if not all(np.any(code) for code in codes):
+            raise ValueError(f"Expected a {what} image that every layer responds to. Received: "
+                             "one at which a layer is dead")  # fmt: skip
 
     def loss(x):
         codes = features.every_layer(x)
         styles = [squared_error(statistic(code), own) for code, own in zip(codes, wanted)]
         return squared_error(codes[-1], kept) + weight * tf.add_n(styles) / len(styles)
 
-    start = tf.convert_to_tensor(content[None], tf.float32)
-    return to_pixels(optimise(loss, start, steps))[0]
+    return to_pixels(optimise(loss, content[None], steps))[0]
 
 
 def noise_image(count, size, seed):

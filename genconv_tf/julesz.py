@@ -141,9 +141,10 @@ class Matching:
         # From noise the slopes are so steep that Langevin steps, which must be short enough for the
         # steepest, would get nowhere: the chains begin where a descent ends.
         x = self._descend(start, part, tick)
-        x = self._anneal(x, seeds, part, (first, last or first / COOLED))
-        tick(part)
-        left = steps - 2 * part
+        annealed = max(1, steps - part) if last else part
+        x = self._anneal(x, seeds, annealed, (first, last or first / COOLED))
+        tick(annealed)
+        left = steps - part - annealed
         return self._descend(x, left, tick) if left > 0 else x
 
     def _descend(self, start, steps, tick):

@@ -89,11 +89,11 @@ def gabor(wavelength, orientation):
     """A cosine and a sine filter: `(size, size, 1, 2)`.
 
     Args:
-        wavelength: in pixels, at least 2.
+        wavelength: in pixels, above 2, at which a sine is zero at every pixel.
         orientation: direction of the wave in radians, 0 along a row.
     """
-    if not wavelength >= 2:
-        raise ValueError(f"Expected wavelengths of at least 2 pixels. Received: {wavelength}")
+    if not wavelength > 2:
+        raise ValueError(f"Expected wavelengths above 2 pixels. Received: {wavelength}")
     half = math.ceil(CUT * ALONG * wavelength)
     y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
     across = x * math.cos(orientation) + y * math.sin(orientation)

@@ -81,11 +81,11 @@ def _select(filters, x, count, shift):
 
     def body(t, left, free, *taken):
         response = filters.response(left)
-        energy = tf.square(response)
+        energy = tf.where(filters.whole, tf.square(response), 0.0)
         shared = tf.reduce_sum(filters.around(energy, shift), 0)
         best = tf.argmax(tf.where(free, shared, -1.0), output_type=tf.int32)
         free = free & (tf.range(filters.count) != best)
-        near = filters.near(best, shift)
+        near = filters.near(best, shift) & filters.whole
         # Without shifts one placed filter serves all images.
         here = tf.argmax(tf.where(near, energy, -1.0), -1, output_type=tf.int32)
         coefficient = tf.gather(response, here, batch_dims=1)

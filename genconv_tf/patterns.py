@@ -65,7 +65,8 @@ def _strongest(responses, field, count):
         score = float(responses[image, *place])
         if score <= 0 or len(found) == count:
             break
-        begin = tuple(n * jump for n, jump in zip(place, field.jump))
+        axes = zip(place, field.jump, field.padding)
+        begin = tuple(n * jump - zeros for n, jump, zeros in axes)
         if not any(d.image == image and _over(d.begin, begin, field.extent) for d in found):
             found.append(Detection(image, score, begin, field.extent))
     return found

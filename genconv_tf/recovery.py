@@ -70,7 +70,7 @@ def compare(model, images, side, seed=0, methods=None, draws=DRAWS):
 
 def figures(errors):
     """The mean error of every method, how many times it is that of the model's mean, and how much
-    larger (`behind`), of the same squares; each with its standard error."""
+    larger (`behind`), of the same squares; each with its standard error, `None` of one image."""
     ours = np.asarray(errors[MEAN])
     return {
         name: {
@@ -83,4 +83,4 @@ def figures(errors):
 
 
 def _standard_error(values):
-    return float(np.std(values, ddof=1) / len(values) ** 0.5)
+    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None

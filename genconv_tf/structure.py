@@ -154,6 +154,8 @@ def _seen(network, layer, place, size, boundary):
     padded = "same" in edges or any(spec.padding for spec in network.specs)
     if padded or any(e is None or e > n for e, n in zip(field.extent, size)):
         return None
+    if any(edge == "torus" and n % j for edge, n, j in zip(edges, size, field.jump)):
+        return None  # what is wrapped before the first sample is known for whole strides alone
     for axis, (n, edge) in enumerate(zip(size, edges)):
         first = field.reach[axis][0] if edge == "torus" else 0
         along = place[:, axis, None] * field.jump[axis] - first + np.arange(field.extent[axis])

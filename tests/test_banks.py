@@ -334,7 +334,7 @@ def test_a_network_that_is_no_chain_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("settings", "message"), [
-    ({"wavelengths": [1]}, "at least 2 pixels"),
+    ({"wavelengths": [2]}, "above 2 pixels"),
     ({"response": "square"}, "Expected a response of"),
     ({"differences": [-1.0]}, "above 0"),
     ({"wavelengths": [], "differences": [], "intensity": False}, "at least one filter"),

@@ -164,7 +164,7 @@ def test_models_that_do_not_fit_are_refused(changes, message):
 
 
 @pytest.mark.parametrize("weights, message", [
-    ([0.5, 0.6], "sum to 1"), ([1.5, -0.5], "at least 0"), ([1.0], "2 weights"),
+    ([0.5, 0.6], "sum to 1"), ([1.5, -0.5], "at least 0"), ([1.0], "2 weights"), (0.5, "2 weights"),
     (np.full((2, 9, 9), 0.5), r"maps of \(32, 32\)"), ([np.nan, 1.0], "sum to 1"),
 ])  # fmt: skip
 def test_weights_that_do_not_fit_are_refused(weights, message):

@@ -89,6 +89,14 @@ def test_the_density_of_a_linear_classifier_is_a_gaussian_around_its_weights():
     assert abs((x - mean).var() - variance) < 5 * variance * np.sqrt(2 / x.size)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_logits_that_hardly_vary_are_logits(seed):
+    keras.utils.set_random_seed(seed)
+    layers = [keras.layers.Conv2D(8, 3), keras.layers.GlobalAveragePooling2D()]
+    last = keras.layers.Dense(2, bias_initializer=keras.initializers.Constant(0.5))
+    from_classifier(keras.Sequential([keras.Input((32, 32, 3)), *layers, last]), 1)
+
+
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "log_softmax"])
 def test_probabilities_are_refused(activation):
     weights = np.zeros((128, 3), np.float32)

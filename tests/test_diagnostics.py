@@ -70,6 +70,7 @@ def test_independent_draws_agree_and_drifting_ones_do_not():
     # However far apart the chains are.
     apart = summarise(draws + np.linspace(0, 20, 1000) + np.array([0, 0, 1e3, 1e3])[:, None])
     assert apart.drift > 5 and apart.r_hat > 2
+    assert all(summarise(draws[..., :n]).drift < 100 for n in range(4, 9))
     constant = summarise(np.ones((1, 4, 100)))
     assert constant.effective == 0 and not constant.agree
 

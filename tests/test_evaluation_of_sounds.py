@@ -80,6 +80,13 @@ def test_the_events_of_the_halves_are_their_own_measure():
         assert figures[name]["self"] == figures[name]["value"] != 1
 
 
+def test_halves_that_cannot_be_compared_are_named():
+    exemplar = rain(6.0)
+    exemplar[len(exemplar) // 2 :] = 0
+    with pytest.raises(ValueError, match="sound in both of its halves"):
+        evaluate(exemplar, [rain(6.0, seed=1)], RATE)
+
+
 def test_noise_of_the_same_spectrum_has_lost_its_events():
     """Phases at random keep every power and lose every crackle."""
     exemplar = crackle(8.0, seed=0)

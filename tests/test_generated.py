@@ -33,6 +33,10 @@ def test_a_video_is_its_seed_and_moves(name):
     assert near > 0.1 and abs(far) < near  # the next frame follows from this one, a later one less
 
 
+def test_a_texture_of_cells_may_be_small():
+    assert TEXTURES["pebbles"](size=(16, 16), seed=0).shape == (16, 16, 3)
+
+
 @pytest.mark.parametrize("name", sorted(TEXTURES))
 def test_a_texture_is_its_seed_and_alike_everywhere(name):
     image = TEXTURES[name](size=(96, 128), seed=3)

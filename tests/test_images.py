@@ -168,6 +168,8 @@ def test_random_windows_are_windows_and_depend_on_the_seed(photograph):
     [
         ({"crop": "middle"}, "Expected crop"),
         ({"size": 0}, "positive size"),
+        ({"size": 7, "crop": "none"}, r"^Expected images of \(7, 7\), or crop"),
+        ({"size": 999, "crop": "random"}, r"^Expected images of at least \(999, 999\)"),
         ({"mean": "median"}, "Expected mean"),
         ({"region": (40, 0, 10, 10)}, "Expected a region within"),
         ({"region": (1, 2, 3)}, "^Expected a region of 4 whole numbers"),
@@ -189,6 +191,11 @@ def test_bad_arrays_are_refused(array):
         images(array)
 
 
+def test_a_list_of_arrays_is_refused(photograph):
+    with pytest.raises(ValueError, match=r"paths of an image file, or one array.*list of ndarray"):
+        images([photograph, photograph])
+
+
 def test_tfds_names_are_loaded(photograph, monkeypatch):
     tfds = pytest.importorskip("tensorflow_datasets")
     with tfds.testing.mock_data(num_examples=5):
@@ -196,3 +203,7 @@ def test_tfds_names_are_loaded(photograph, monkeypatch):
         assert batch.shape == (4, 32, 32, 3)
         with pytest.raises(ValueError, match="Expected a feature of"):
             images("tfds:dtd", size=32, feature="picture")
+        with pytest.raises(ValueError, match=r"Expected a feature of images .* Received: label"):
+            images("tfds:dtd", size=32, feature="label")
+        grey = next(iter(images("tfds:mnist", size=28, batch=4, mean="none")))
+        assert grey.shape == (4, 28, 28, 3) and np.ptp(grey, -1).max() == 0

@@ -216,6 +216,22 @@ def test_steps_are_counted():
     assert seen[-1] == (14, 14) and [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
+def test_chains_of_a_last_temperature_are_not_descended_afterwards(monkeypatch):
+    order = []
+    for name in ("_descend", "_anneal"):
+        own = getattr(julesz.Matching, name)
+
+        def recorded(self, *args, own=own, name=name):
+            order.append(name)
+            return own(self, *args)
+
+        monkeypatch.setattr(julesz.Matching, name, recorded)
+    julesz.sample(linear(1), grey(), 1, steps=5, temperature=(2.0, 1.0))
+    assert order == ["_descend", "_anneal"]
+    julesz.sample(linear(1), grey(), 1, steps=6, temperature=(2.0, 0.0))
+    assert order[2:] == ["_descend", "_anneal", "_descend"]
+
+
 @pytest.mark.parametrize(("changes", "how", "message"), [
     ({"layers": [{"filters": 1, "kernel": 1}]}, {}, r"linear in its weights.*relu of \[True\]"),
     ({"layers": [{"filters": 2, "kernel": 1}, {"filters": 1, "kernel": 1, "relu": False}]}, {},
@@ -302,7 +318,7 @@ colours = "principal"
 [model]
 layers = [{filters = 1, kernel = 1, relu = false}]
 levels = 2
-bank = {filters = "linear", wavelengths = [2], orientations = 2, response = "bins", bins = 5}
+bank = {filters = "linear", wavelengths = [3], orientations = 2, response = "bins", bins = 5}
 [reference]
 kind = "uniform"
 [sampler]

@@ -5,7 +5,7 @@ import pytest
 
 from genconv_tf import banks, linear_filters
 from genconv_tf.layers import Layer
-from genconv_tf.matching import match
+from genconv_tf.matching import _Filters, match
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.units import Units
 
@@ -89,6 +89,15 @@ def test_a_unit_moves_a_little_in_each_image():
     assert found.units[0] in [8 * (y * SIZE + 9) for y in (7, 8, 9)]
     assert found.places[0].tolist() == places
     np.testing.assert_allclose(found.explained, [0, 1], atol=1e-5)
+
+
+def test_a_unit_does_not_move_beyond_the_edge():
+    """Stripes that are strongest at the edge, where most of a filter of 6 pixels is cut off."""
+    own = units(wavelengths=[6], differences=[])
+    x = np.cos(2 * np.pi * np.arange(SIZE) / 6) * np.exp(-np.arange(SIZE) / 3)
+    x = np.tile(x, (SIZE, 1)).astype(np.float32)[None, ..., None]
+    found = match(own, x, 4, shift=3)
+    assert _Filters(own, x.shape[1:]).whole[found.places].all()
 
 
 def test_rectified_filters_explain_one_sign_alone():

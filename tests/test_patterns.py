@@ -56,6 +56,20 @@ def test_positions_are_those_of_the_signal_behind_strides():
             np.testing.assert_allclose(part[0, 0, 0, filter_], d.score, rtol=1e-5)
 
 
+def test_positions_are_those_of_the_signal_behind_padding():
+    layers = [Layer(1, 5, stride=2, padding=2), Layer(1, 3, padding=1)]
+    network = ScoringNetwork(layers, 2, "valid")
+    x = np.zeros((1, 32, 32, 1), np.float32)
+    x[0, 20, 10] = 1
+    network(x)
+    for kernel in network.kernels:  # each passes on what it sees in its middle
+        middle = kernel.shape[0] // 2
+        kernel.assign(np.zeros(kernel.shape))
+        kernel[middle, middle].assign(np.ones((1, 1)))
+    ((found,),) = patterns.detections(network, x, 1)
+    assert found.extent == (9, 9) and np.add(found.begin, 4).tolist() == [20, 10]
+
+
 def test_filters_that_cover_the_image_detect_nothing():
     network = ScoringNetwork([Layer(2, "full"), Layer(1, 1, relu=False)], 2, "valid")
     x = np.zeros((1, 8, 8, 1), np.float32)

@@ -308,7 +308,7 @@ layers = [{filters = 1, kernel = "full", relu = false}]
 boundary = "same"
 [model.bank]
 filters = "linear"
-wavelengths = [2]
+wavelengths = [3]
 orientations = 2
 differences = []
 [reference]

@@ -78,6 +78,7 @@ def test_separation_is_that_of_two_normal_distributions():
     assert table["auc"] == pytest.approx(0.6726, abs=0.03)
     same = detection.separation(lambda x: 0 * x, inside, outside)
     assert same["auc"] == 0.5
+    assert detection.separation(lambda x: x, inside[:1], outside)["learned"]["std"] is None
 
 
 RECIPE = """

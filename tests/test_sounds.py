@@ -59,6 +59,11 @@ def test_several_sounds_have_the_length_of_the_shortest(tmp_path):
     assert next(iter(data.sounds(np.stack([TONE, -TONE]), batch=1))).shape == (1, 22050, 1)
 
 
+def test_a_sound_is_as_long_as_its_parts():
+    wave = np.random.default_rng(0).normal(0, 0.1, 3 * RATE)
+    assert next(iter(data.sounds(wave, start=1.5, seconds=1.5))).shape[1] == round(1.5 * RATE)
+
+
 def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
     write_sound(tmp_path / "a.wav", TONE[:, None])
     np.testing.assert_allclose(read_sound(tmp_path / "a.wav", RATE), TONE, atol=2**-15)
@@ -74,6 +79,7 @@ def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
      ({"source": "a.wav", "start": 60.0}, "Expected sounds of at least"),
      ({"source": "a.wav", "rate": 0}, "positive rate"),
      ({"source": "a.wav", "rate": "44k"}, "positive rate"),
+     ({"source": "a.wav", "rate": None}, "positive rate"),
      ({"source": "a.wav", "seconds": "a"}, "positive length in seconds"),
      ({"source": "empty.wav"}, "finite samples"), ({"source": "nan.wav"}, "finite samples"),
      ({"source": "silent.wav"}, "not silent"),

@@ -12,6 +12,7 @@ NETS = {
     "sound": (1, (24,), [{"filters": 4, "kernel": 5, "stride": 2}, {"filters": 3, "kernel": 3}]),
     "image": (2, (9, 12), [{"filters": 5, "kernel": 3, "stride": 3}, {"filters": 4, "kernel": 2},
                            {"filters": 2, "kernel": 1, "relu": False}]),
+    "odd": (2, (10, 11), [{"filters": 4, "kernel": 5, "stride": 3}, {"filters": 3, "kernel": 2}]),
     "object": (2, (8, 8), [{"filters": 5, "kernel": 3}, {"filters": 2, "kernel": "full"}]),
     "video": (3, (6, 8, 8), [{"filters": 4, "kernel": [3, 3, 3], "stride": [1, 2, 2]},
                              {"filters": 3, "kernel": [2, "full", "full"]}]),
@@ -89,7 +90,7 @@ def test_deconvolution_places_filters():
 
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("boundary", ["torus", "valid", "same"])
-@pytest.mark.parametrize("name", ["sound", "image", "video"])
+@pytest.mark.parametrize("name", ["sound", "image", "odd", "video"])
 def test_basis_functions_are_derivatives_of_the_strongest_responses(name, boundary, layer):
     network, x = network_and_x(name, boundary, batch=1)
     basis = basis_functions(network, x, layer)

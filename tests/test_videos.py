@@ -165,6 +165,7 @@ def test_whole_videos_of_other_containers_are_read(tmp_path, clip, name, codec):
      ({"source": "a.gif", "frames": 13}, "Expected 13 frames"), ({"source": "odd"}, "one size"),
      ({"source": "a.gif", "stride": 0}, "stride >= 1"),
      ({"source": "a.gif", "frames": 0}, "frames >= 1"), ({"source": "empty.mp4"}, "whole video"),
+     ({"source": "a.gif", "size": 0}, "positive size"),
      ({"source": "cut.mp4"}, "whole video"), ({"source": "cut.gif"}, "whole video"),
      ({"source": "cut.avi"}, "whole video"), ({"source": "cut.webm"}, "whole video"),
      ({"source": "sound.avi"}, "whole video"), ({"source": "a.gif", "rate": -5}, "positive rate"),

@@ -41,7 +41,9 @@ def scores(folder, model, x, others):
     lines = ["f(x), of what was learned from and of other images (FRAME Table 1):", "",
              "| | mean | standard deviation |", "|---|---|---|"]  # fmt: skip
     for name in ("learned", "others"):
-        lines.append(f"| {name} | {table[name]['mean']:.4g} | {table[name]['std']:.4g} |")
+        std = table[name]["std"]
+        spread = "" if std is None else f"{std:.4g}"  # of one image there is none
+        lines.append(f"| {name} | {table[name]['mean']:.4g} | {spread} |")
     return [*lines, "", f"Area under the ROC curve: {table['auc']:.4f}", ""]
 
 

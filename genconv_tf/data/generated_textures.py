@@ -221,7 +221,7 @@ def _cells(rng, size, spacing):
         nearest one's index; the offset from it, `(height, width, 2)`.
     """
     size = np.array(size)
-    points = rng.uniform(0, size, (round(size.prod() / spacing**2), 2))
+    points = rng.uniform(0, size, (max(2, round(size.prod() / spacing**2)), 2))
     grid = np.stack(np.mgrid[: size[0], : size[1]], -1).astype(float)
     for round_ in range(4):
         apart = [_wrapped(grid - point, size) for point in points]

@@ -38,7 +38,7 @@ def images(
             `"generated:flower"` or of a texture, `"generated:leaves"`.
         size: `(height, width)`, or one int for both. `None` keeps the size of the first image.
         batch: images in a batch; `None` for all of them, and 16 for TFDS. Of random windows there
-            may be more than images.
+            may be more than images. A last batch that is not full is left out.
         crop: how an image comes to `size`. `"resize"` scales the shorter side to it and cuts the
             middle, `"random"` cuts a window of the unscaled image at a random place, the same at
             every repetition, `"none"` keeps the image as it is.
@@ -64,8 +64,9 @@ def images(
         # Of a region that is scaled to `size`, the whole is larger.
         whole = size if region is None else None
         source = generate(source, IMAGES | TEXTURES, size=whole, seed=seed)
-    if isinstance(source, str) and source.startswith("tfds:"):
-        raw, first = from_tfds(source[5:], split, feature)
+    streams = isinstance(source, str) and source.startswith("tfds:")
+    if streams:
+        raw, first = in_colour(*from_tfds(source[5:], split, feature), feature)
         count = int(raw.cardinality())  # negative where a dataset does not know it
         batch = min(batch or 16, count) if count > 0 else batch or 16
     else:
@@ -82,6 +83,7 @@ def images(
     check_region(region, first.shape)
     raw, first = raw.map(lambda image: cut(image, region)), np.asarray(cut(first, region))
     size = tuple(size or first.shape[:2])
+    _check_size(first.shape[:2], size, crop)
 
     # A thousand images tell the colours of a large dataset well enough.
     def some():
@@ -99,9 +101,29 @@ def images(
     if crop == "random" and 0 < count < batch:
         raw = raw.repeat(-(-batch // count))
     dataset = raw.enumerate().map(lambda i, image: prepare(tf.cast(i, tf.int32), image))
-    dataset = dataset.batch(batch, drop_remainder=True).cache().prefetch(1)
+    dataset = dataset.batch(batch, drop_remainder=True)
+    # Images are decoded once and not at every update; a whole TFDS dataset might not fit.
+    dataset = (dataset if streams else dataset.cache()).prefetch(1)
     dataset.preprocessing = preprocessing
     return dataset
+
+
+def in_colour(raw, first, feature):
+    """A dataset of images and its first, those of one channel in three."""
+    if first.ndim == 3 and first.shape[-1] == 1:
+        return raw.map(tf.image.grayscale_to_rgb), np.repeat(first, 3, -1)
+    if first.ndim != 3 or first.shape[-1] != 3:
+        raise ValueError(f"Expected a feature of images of 1 or 3 channels. Received: {feature} "
+                         f"of {first.shape}")  # fmt: skip
+    return raw, first
+
+
+def _check_size(found, size, crop):
+    """Raise a `ValueError` if an image of size `found` cannot come to `size` so."""
+    if crop == "none" and found != size:
+        raise ValueError(f'Expected images of {size}, or crop="resize". Received: {found}')
+    if crop == "random" and (found[0] < size[0] or found[1] < size[1]):
+        raise ValueError(f"Expected images of at least {size}. Received: {found}")
 
 
 def _decode(path):

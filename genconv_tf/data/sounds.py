@@ -42,7 +42,8 @@ def sounds(
         seconds: length of each; `None` for that of the shortest.
         rate: samples a second.
         start: seconds to skip.
-        batch: sounds in a batch; `None` for all of them, and 16 for TFDS.
+        batch: sounds in a batch; `None` for all of them, and 16 for TFDS. A last batch that is not
+            full is left out.
         mean: `"own"` subtracts the mean of all sounds, a number itself.
         scale: amplitude of one unit of x; `None` gives sounds, loud or quiet, the range of pixels,
             for which a Langevin step of 0.3 and a reference of standard deviation 1 are meant: the
@@ -55,7 +56,7 @@ def sounds(
         ValueError: nothing is found, or a file does not decode, is silent or is shorter than asked
             for.
     """
-    given = [n for n in (rate, scale, start) if n is not None]
+    given = [rate, start, *([] if scale is None else [scale])]
     words = not all(isinstance(n, numbers.Real) for n in given)
     if words or not rate > 0 or not (scale is None or scale > 0) or not start >= 0:
         raise ValueError("Expected a positive rate and scale and a start >= 0. "
@@ -63,6 +64,8 @@ def sounds(
     if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
         raise ValueError(f"Expected a positive length in seconds. Received: {seconds!r}")
     skip = round(start * rate)
+    if seconds is not None:  # start and length, each rounded, end no later than their sum
+        skip = max(0, min(skip, round((start + seconds) * rate) - round(seconds * rate)))
     if is_generated(source):
         needed = None if seconds is None else start + seconds
         source = generate(source, SOUNDS, seconds=needed, rate=rate)

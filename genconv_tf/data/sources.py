@@ -23,6 +23,10 @@ def find_files(source, extensions, what):
         ValueError: nothing is there.
     """
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+    if not all(isinstance(each, (str, os.PathLike)) for each in sources):
+        kinds = sorted({type(each).__name__ for each in sources})
+        raise ValueError(f"Expected paths of {what}, or one array. Received: a list of "
+                         f"{', '.join(kinds)}")  # fmt: skip
     paths = []
     for each in map(os.fspath, sources):
         if os.path.isdir(each):

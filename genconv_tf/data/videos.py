@@ -53,7 +53,8 @@ def videos(
         size: `(height, width)`, or one int for both. `None` keeps the size of the first video.
         start: first frame.
         stride: of every how many frames one is taken.
-        batch: videos in a batch; `None` for all of them, and 1 for TFDS.
+        batch: videos in a batch; `None` for all of them, and 1 for TFDS. A last batch that is not
+            full is left out.
         crop: `"resize"` scales the shorter side to `size` and cuts the middle, `"none"` keeps
             frames as they are.
         mean: `"colour"` subtracts the mean colour of the first video, `"frame"` its mean frame, so
@@ -78,6 +79,8 @@ def videos(
     if isinstance(mean, str) and mean not in MEANS:
         raise ValueError(f"Expected a mean of {MEANS} or three numbers. Received: {mean!r}")
     size = None if size is None else lengths(size, 2)
+    if size is not None and min(size) < 1:
+        raise ValueError(f"Expected a positive size. Received: {size}")
     if is_generated(source):
         needed = None if frames is None else start + frames * stride
         # Of a region that is scaled to `size`, the whole is larger.
