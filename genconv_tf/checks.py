@@ -29,6 +29,8 @@ def check_sample(model, num, size, steps):
     if not isinstance(steps, int) or steps < 0:
         raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
     size = sizes.lengths(size, model.rank)
+    if max(num, steps, *size) > END:
+        raise ValueError(f"Expected numbers up to {END}. Received: {num}, {steps}, {tuple(size)}")
     return sizes.check_size(model.least_size, size, model.only_size)
 
 

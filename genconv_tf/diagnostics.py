@@ -69,6 +69,7 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
     for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("thin", thin, 1)):
         if value < least:
             raise ValueError(f"Expected {name} >= {least}. Received: {value}")
+    _arviz()  # before the chains run
     size = model.size if size is None else size
     size = sizes.lengths(size, model.rank)
     only = sizes.only_size(model.levels, model.size)
@@ -124,10 +125,7 @@ def traces(level, x, seeds, draws, thin=1):
 
 def summarise(traced, acceptance=1.0):
     """The `Diagnosis` of traces `(quantities, chains, draws)`, the energy first."""
-    try:
-        from arviz_stats.base import array_stats
-    except ImportError:
-        raise ValueError("Expected ArviZ: pip install genconv-tf[diagnostics]") from None
+    array_stats = _arviz()
     traced = np.asarray(traced, np.float64)
     if not np.isfinite(traced).all():
         raise ValueError("Expected chains that stay finite. Received: others; take shorter steps")
@@ -151,3 +149,12 @@ def summarise(traced, acceptance=1.0):
         r_hat=float(r_hat),
         drift=float((np.abs(moved) / (energies[:, -quarter:].std(1) + 1e-12)).max()),
     )
+
+
+def _arviz():
+    """ArviZ's statistics of arrays, which come with the extra `diagnostics`."""
+    try:
+        from arviz_stats.base import array_stats
+    except ImportError:
+        raise ValueError("Expected ArviZ: pip install genconv-tf[diagnostics]") from None
+    return array_stats

@@ -44,7 +44,7 @@ def whole_folder(folder, replace=False):
         folder: where the result is to be; its parents are made.
         replace: whether a folder that is already there gives way; else it is refused.
     """
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(os.path.abspath(folder))  # "." has no name
     if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"Expected a new or empty folder. Received: {folder}")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,11 @@ def whole_folder(folder, replace=False):
             old = folder.with_name(f".{folder.name}.old")
             shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)
-            os.replace(partial, folder)
+            try:
+                os.replace(partial, folder)
+            except BaseException:  # also an interruption
+                os.replace(old, folder)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(partial, folder)

@@ -5,11 +5,14 @@ import json
 import pathlib
 
 import keras
+import numpy as np
 
 from genconv_tf import callbacks, files, presets, recipes, sizes
+from genconv_tf.data import media
 from genconv_tf.model import GenerativeConvNet
 
-RUN = "run.json"
+RUN, MARKS = "run.json", "data"
+MARKED = 32  # values of the data that tell whether a run goes on with the same
 
 
 class Diverged(ValueError):
@@ -41,10 +44,12 @@ def train(recipe, data, output, updates=None, seed=None, changes=None, resume=Fa
     if seed is not None:
         changes["model.seed"] = seed
     config = recipes.model_config(recipe, data, changes)
-    _check_output(output, config, resume)
+    media.check_installed(config.get("rank", 2))  # what was learned will be written
+    marks = _marks(data)
+    _check_output(output, config, marks, resume)
     _check_data(config, data)
     output.mkdir(parents=True, exist_ok=True)
-    files.write_json(output / RUN, config)
+    files.write_json(output / RUN, {**config, MARKS: marks})
     model = None
     for stage, layers in enumerate(stages(config)):
         model = _stage(output, stage, {**config, "layers": layers}, model, data, quiet, sheets)
@@ -65,6 +70,7 @@ def last_chains(output, data_size):
     """
     output = pathlib.Path(output)
     config = json.loads((output / RUN).read_text())
+    config.pop(MARKS, None)
     stage = len(sorted((output / "training").glob("stage_*.csv"))) - 1
     model = GenerativeConvNet(**{**config, "layers": stages(config)[stage]})
     model.compile(model.learning.make_optimizer(stage))
@@ -169,19 +175,38 @@ def _folder(output, stage):
     return output / "training" / f"stage_{stage + 1}"
 
 
-def _check_output(output, config, resume):
-    """Refuse a folder that holds something else, or a run of other settings."""
+def _marks(data):
+    """What tells data from others: the shape of a batch, and some values of the first."""
+    values = np.ravel(next(iter(data)))
+    places = np.linspace(0, len(values) - 1, MARKED).astype(int)
+    return {"shape": list(data.element_spec.shape), "values": values[places].tolist()}
+
+
+def _same_data(one, other):
+    """Whether two `_marks` are of the same data; on two machines values differ in rounding."""
+    if one["shape"] != other["shape"]:
+        return False
+    return np.allclose(one["values"], other["values"], rtol=0, atol=0.01 * np.std(one["values"]))
+
+
+def _check_output(output, config, marks, resume):
+    """Refuse a folder that holds something else, or a run of other settings or data."""
     run = output / RUN
     if not resume:
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
             raise ValueError(
                 f"Expected a new or empty output folder (or --resume). Received: {output}"
             )
-    elif not run.is_file():
+        return
+    begun = json.loads(run.read_text()) if run.is_file() else None
+    if begun is None:
         raise ValueError(f"Expected an interrupted training. Received: {output} (no {RUN})")
-    elif json.loads(run.read_text()) != json.loads(json.dumps(config)):
-        raise ValueError(f"Expected the settings that the run began with, in {run}. "
-                         "Received: others")  # fmt: skip
+    learned_from = begun.pop(MARKS, marks)  # a run of an earlier version does not tell
+    for what, same in (("settings", begun == json.loads(json.dumps(config))),
+                       ("data", _same_data(learned_from, marks))):  # fmt: skip
+        if not same:
+            raise ValueError(f"Expected the {what} that the run began with, in {run}. "
+                             "Received: others")  # fmt: skip
 
 
 def _log(path, done):

@@ -155,6 +155,12 @@ def test_help_and_list_do_not_import_tensorflow():
         ("train texture {picture} --output out --resume", "interrupted training"),
         ("sample nothing --output out", "Expected a preset folder or one of"),
         ("sample nothing --output out --num 0", "expected a whole number >= 1"),
+        ("sample nothing --output out --steps 3000000000", "whole number <= 2147483647"),
+        ("sample nothing --output out --size 3000000000x64", "expected a size"),
+        (
+            "pursue frame-pursuit {picture} --filters 2 --output out --shift 2",
+            "--shift with --method matching",
+        ),
         ("sample texture-brick --output out --mask {picture}", "--image with --mask"),
         ("sample texture-brick --output out --variation 0.5", "--image with --variation"),
         ("sample nothing --output out --image {picture} --variation 1.5", "at most 1, not '1.5'"),

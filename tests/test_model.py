@@ -300,6 +300,7 @@ def test_sound_image_and_video_are_the_same_code(rank, channels):
         (lambda m: m.sample(0), "num >= 1.*Received: 0"),
         (lambda m: m.sample(until=-1), "until >= 0.*Received: -1"),
         (lambda m: m.sample(steps=-1), "steps >= 0.*Received: -1"),
+        (lambda m: m.sample(steps=2**31), "numbers up to 2147483647"),
         (lambda m: m.sample(seed=2**31), "seed of 32 bits.*Received: 2147483648"),
         (lambda m: m.sample(size=3), r"size of at least .*Received: \(3, 3\)"),
         (lambda m: m.sample(size=(8, 8, 8)), "2 positive lengths"),

@@ -83,6 +83,32 @@ def test_saving_never_overwrites_unless_told(small, preset):
     assert not list(preset.parent.glob(".texture*"))
 
 
+def test_what_a_folder_held_comes_back_where_the_new_one_does_not(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").write_text("x")
+    own, calls = files.os.replace, []
+
+    def second_fails(*names):
+        calls.append(names)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        own(*names)
+
+    monkeypatch.setattr(files.os, "replace", second_fails)
+    with pytest.raises(KeyboardInterrupt), files.whole_folder(tmp_path / "a", replace=True):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "old").is_file()
+
+
+def test_the_folder_one_is_in_may_be_written(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with files.whole_folder(".") as partial:
+        (partial / "made").write_text("x")
+    assert (tmp_path / "here" / "made").is_file()
+
+
 def test_a_folder_that_fails_half_way_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="full"), files.whole_folder(tmp_path / "a") as partial:
         (partial / "half").write_text("x")

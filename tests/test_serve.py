@@ -348,7 +348,9 @@ def test_the_end_answers_what_was_asked_before(server):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [(["texture-nothing"], "Expected a preset"), (["--host", "0.0.0.0"], "--token-file"),
-     (["--token-file", "/nowhere"], "No such file"), (["--port", "0"], "expected a whole number")],
+     (["--token-file", "/nowhere"], "No such file"), (["--port", "0"], "expected a whole number"),
+     (["--port", "70000"], "expected a whole number <= 65535"),
+     (["texture-weave", "--port", "8765", "--grpc-port", "8765"], "Expected two ports")],
 )  # fmt: skip
 def test_what_cannot_be_served_is_one_line(words, reason):
     done = subprocess.run([*GENCONV, *words], capture_output=True, text=True, timeout=120)

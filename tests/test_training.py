@@ -112,11 +112,11 @@ def test_a_killed_run_resumes_to_the_same_bytes(recipe, picture, tmp_path):
 
 
 def test_a_disk_that_fills_up_during_training_ends_it_in_one_line(recipe, picture, tmp_path):
-    """No file may grow beyond 1,000 bytes, of which a checkpoint has more."""
+    """No file may grow beyond 3,000 bytes, of which a checkpoint has more."""
     words = ["train", recipe, picture, "--size", "32", "--quiet", "--output", tmp_path / "run"]
     done = subprocess.run(
         checkpointing_always(*words),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -173,6 +173,10 @@ def test_an_output_in_use_and_other_settings_are_refused(recipe, dataset, tmp_pa
         learn(recipe, dataset, tmp_path / "run", updates=1)
     with pytest.raises(ValueError, match="settings that the run began with"):
         learn(recipe, dataset, tmp_path / "run", updates=2, resume=True)
+    for other in (dataset.map(lambda x: x[:, ::-1]), dataset.unbatch().batch(3)):
+        other.preprocessing = dataset.preprocessing  # all that the settings know of the data
+        with pytest.raises(ValueError, match="data that the run began with"):
+            learn(recipe, other, tmp_path / "run", updates=1, resume=True)
     with pytest.raises(ValueError, match="interrupted training"):
         learn(recipe, dataset, tmp_path / "elsewhere", resume=True)
 

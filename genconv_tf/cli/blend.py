@@ -5,11 +5,13 @@ from genconv_tf.blending import blend
 from genconv_tf.cli import given
 from genconv_tf.cli.sample import properties, write_samples
 from genconv_tf.data.decode import read_image
+from genconv_tf.data.media import check_installed
 
 
 def run(options):
     guide = None if options.guide is None else read_image(options.guide)
     models = [GenerativeConvNet.from_preset(name) for name in options.model]
+    check_installed(models[0].rank)
     media = blend(
         models,
         options.weights,

@@ -10,6 +10,7 @@ import genconv_tf
 from genconv_tf import catalogue, onednn, recipes, remote
 from genconv_tf.quiet import keras_silent, quiet
 
+MOST = 2**31 - 1  # of numbers that become int32
 WITHOUT_TENSORFLOW = ("list", "serve", "gallery")  # commands that answer sooner, or not by it
 
 
@@ -152,11 +153,11 @@ def parser():
     one = commands.add_parser("serve", help="models over HTTP, as TensorFlow Serving does it")
     one.add_argument("model", nargs="*", help="presets, folders of presets or SavedModels, "
                      "each alone or as NAME=FOLDER (default: every preset)")  # fmt: skip
-    one.add_argument("--port", type=_at_least(1), default=8501, metavar="P", help="(default: 8501)")
+    one.add_argument("--port", type=_port, default=8501, metavar="P", help="(default: 8501)")
     one.add_argument("--host", default="127.0.0.1", help="(default: this machine alone)")
     one.add_argument("--token-file", metavar="FILE", help="holds the token that requests must "
                      "carry (or GENCONV_TOKEN); needed with another --host")  # fmt: skip
-    one.add_argument("--grpc-port", type=_at_least(1), metavar="P",
+    one.add_argument("--grpc-port", type=_port, metavar="P",
                      help="also TensorFlow Serving's gRPC (default: none)")  # fmt: skip
     one.add_argument("--workers", type=_at_least(1), default=1, metavar="N",
                      help="processes that sample; each takes all cores (default: 1)")  # fmt: skip
@@ -283,17 +284,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_fail(message))
 
 
-def _at_least(least):
+def _at_least(least, most=MOST):
     def number(text):
         try:
             value = int(text)
         except ValueError:
             value = None
-        if value is None or value < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number >= {least}, not {text!r}")
+        if value is None or not least <= value <= most:
+            limit = f">= {least}" if value is None or value < least else f"<= {most}"
+            raise argparse.ArgumentTypeError(f"expected a whole number {limit}, not {text!r}")
         return value
 
     return number
+
+
+_port = _at_least(1, 65535)
 
 
 def _share(text):
@@ -318,7 +323,7 @@ def _size(text):
         lengths = tuple(int(n) for n in text.lower().split("x"))
     except ValueError:
         lengths = ()
-    if not lengths or min(lengths) < 1:
+    if not lengths or min(lengths) < 1 or max(lengths) > MOST:
         raise argparse.ArgumentTypeError(f"expected a size such as 256 or 512x768, not {text!r}")
     return lengths[0] if len(lengths) == 1 else lengths
 

@@ -29,6 +29,8 @@ def run(options):
     folder = pathlib.Path(options.output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"Expected a new or empty folder. Received: {folder}")
+    if options.shift and options.method != "matching":
+        raise ValueError(f"Expected --shift with --method matching. Received: {options.method}")
     data = train.load(content, options)
     model = GenerativeConvNet(**recipes.model_config(options.recipe, data, changes))
     batch = options.batch or -(-options.filters // STEPS)

@@ -10,7 +10,7 @@ from genconv_tf import catalogue
 from genconv_tf.card import sheet
 from genconv_tf.cli import given
 from genconv_tf.data.decode import write_image
-from genconv_tf.data.media import write
+from genconv_tf.data.media import check_installed, write
 from genconv_tf.data.videos import write_video
 from genconv_tf.kinds import KINDS
 from genconv_tf.metadata import fresh_steps
@@ -29,6 +29,7 @@ def run(options):
         raise ValueError("Expected --mask or --variation. Received: both")
     model = load(options.model)
     rank = properties(model)["rank"]
+    check_installed(rank)
     if options.watch and rank != 2:
         raise ValueError("Expected a model of an image for --watch. "
                          f"Received: one of a {KINDS[rank]}")  # fmt: skip

@@ -1,5 +1,6 @@
 """`genconv serve`: models over HTTP, as TensorFlow Serving does it, and a page to look at them."""
 
+import importlib.util
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ def run(options):
         print(f"Not served: {', '.join(left)}, whose filters, {files}, are not in {home()}",
               file=sys.stderr)  # fmt: skip
     about = {name: metadata.about(folder) for name, folder in folders.items()}
-    cluster = load()
+    cluster = load(grpc=options.grpc_port is not None)
     limits = Limits(positions=options.max_size**2, steps=options.max_steps, queue=options.queue,
                     seconds=options.timeout)  # fmt: skip
     handle = cluster.start(folders, about, limits, options.host, options.port, token,
@@ -40,8 +41,11 @@ def run(options):
         raise ValueError(f"Expected all requests to be answered in a minute. Received: {left} left")
 
 
-def load():
-    """`serving.cluster`, if what it needs is there."""
+def load(grpc=False):
+    """`serving.cluster`, if what it needs is there; for `grpc` its messages too."""
+    if grpc and importlib.util.find_spec("tensorflow_serving") is None:
+        raise ValueError("Expected TensorFlow Serving's messages for gRPC: pip install "
+                         "tensorflow-serving-api. Received: none")  # fmt: skip
     try:
         from genconv_tf.serving import cluster
     except ImportError as error:

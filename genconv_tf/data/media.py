@@ -8,14 +8,23 @@ import tensorflow as tf
 
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.images import images
-from genconv_tf.data.sounds import RATE, sounds, write_sound
-from genconv_tf.data.videos import videos, write_video
+from genconv_tf.data.sounds import RATE, sound_libraries, sounds, write_sound
+from genconv_tf.data.videos import video_library, videos, write_video
 from genconv_tf.kinds import FORMATS, KINDS
 
 LOADERS = {"sound": sounds, "image": images, "video": videos}
 
 WIDTH, HEIGHT, FLOOR = 512, 128, -80.0  # of a sound's two pictures, and of its spectrogram in dB
 FRAMES = 6  # of a video that its picture shows
+
+
+def check_installed(rank):
+    """Raise a `ValueError` before anything is made that could not be written: the libraries of
+    sounds and of videos are extras. `rank`: number of axes."""
+    if KINDS[rank] == "sound":
+        sound_libraries()
+    elif KINDS[rank] == "video":
+        video_library()
 
 
 def write(stem, media, rate=None):

@@ -114,7 +114,7 @@ def read_sound(path, rate=RATE):
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise ValueError(f"Expected a sound file. Received: {path} (no such file)")
-    librosa, soundfile = _libraries()
+    librosa, soundfile = sound_libraries()
     try:
         wave, own = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -144,10 +144,10 @@ def write_sound(path, wave, rate=RATE):
     if not np.isfinite(wave).all():
         raise ValueError("Expected finite samples to write. Received: NaN or infinity")
     with whole_file(path) as partial:
-        _libraries()[1].write(partial, wave, rate, subtype="PCM_16", format="WAV")
+        sound_libraries()[1].write(partial, wave, rate, subtype="PCM_16", format="WAV")
 
 
-def _libraries():
+def sound_libraries():
     """librosa and soundfile, which come with the extra `sound`."""
     try:
         import librosa

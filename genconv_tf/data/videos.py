@@ -143,7 +143,7 @@ def read_video(path, start=0, frames=None, stride=1):
         return _folder_of_frames(path, start, frames, stride)
     if not os.path.isfile(path):
         raise ValueError(f"Expected a video file. Received: {path} (no such file)")
-    av = _library()
+    av = video_library()
     taken, wanted = [], start
     try:
         with av.open(path) as container:
@@ -223,7 +223,7 @@ def frame_rate(path):
 
 def _about(path, fact):
     """What `fact` says of the first stream of frames in a file, of which nothing is decoded."""
-    av = _library()
+    av = video_library()
     try:
         with av.open(os.fspath(path)) as container:
             return fact(container.streams.video[0])
@@ -261,7 +261,7 @@ def _write_gif(path, video, rate):
 
 
 def _write_mp4(path, video, rate):
-    av = _library()
+    av = video_library()
     # H.264 halves the colour: lengths have to be even.
     height, width = (n - n % 2 for n in video.shape[1:3])
     with whole_file(path) as partial, av.open(partial, "w", format="mp4") as container:
@@ -274,7 +274,7 @@ def _write_mp4(path, video, rate):
         container.mux(stream.encode())
 
 
-def _library():
+def video_library():
     """PyAV, which comes with the extra `video`."""
     try:
         import av

@@ -172,8 +172,10 @@ def start(folders, about, limits, host="127.0.0.1", port=8501, token=None, worke
         A handle of the running application, for `stop`.
 
     Raises:
-        ValueError: a port is taken.
+        ValueError: a port is taken, or both are one.
     """
+    if rpc == port:  # both would be bound, and share its connections
+        raise ValueError(f"Expected two ports. Received: {port} twice")
     for each in (port, rpc):
         check_port(host, each)
     logging.getLogger("ray").setLevel(logging.ERROR)
