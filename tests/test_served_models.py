@@ -34,6 +34,8 @@ def test_a_model_of_other_settings_is_exported_anew(folder, tmp_path, monkeypatc
     assert second != first
     steps = [about(exported)["sampler"]["steps"] for exported in (first, second)]
     assert steps[1] == 1 != steps[0] and about(first)["name"] == "texture"
+    monkeypatch.setattr(models, "_code", lambda: "of another day")
+    assert models._place(folder) != first
 
 
 def test_what_is_not_as_it_was_published_is_not_served(folder, tmp_path):

@@ -1,12 +1,14 @@
 """Which SavedModel a name stands for; a preset without one is exported once, into the cache."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import pathlib
 import tempfile
 
+import genconv_tf
 from genconv_tf import catalogue
 from genconv_tf.home import home
 from genconv_tf.integrity import CONFIG, EXTRA, METADATA, WEIGHTS, verify
@@ -67,11 +69,9 @@ def saved_model(folder):
     folder = pathlib.Path(folder)
     if found := _exported(folder):
         return found
-    from genconv_tf import GenerativeConvNet, __version__
+    from genconv_tf import GenerativeConvNet
 
-    weights = json.loads((folder / METADATA).read_text())["sha256"][WEIGHTS]
-    known = hashlib.sha256((folder / CONFIG).read_bytes() + weights.encode()).hexdigest()
-    exported = home() / "exported" / f"{__version__}-{known[:16]}" / _name(folder) / "1"
+    exported = _place(folder)
     if not catalogue.is_saved_model(exported):
         exported.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=exported.parent) as partial:
@@ -80,6 +80,23 @@ def saved_model(folder):
             with contextlib.suppress(OSError):  # another worker was faster
                 os.rename(whole, exported)
     return exported
+
+
+def _place(folder):
+    """Where the export of a preset is kept: of its settings, its weights and this code."""
+    weights = json.loads((folder / METADATA).read_text())["sha256"][WEIGHTS]
+    known = [(folder / CONFIG).read_bytes(), weights.encode(), _code().encode()]
+    digest = hashlib.sha256(b"".join(known)).hexdigest()
+    return home() / "exported" / f"{genconv_tf.__version__}-{digest[:16]}" / _name(folder) / "1"
+
+
+@functools.cache
+def _code():
+    """SHA-256 of the package: an update of it may sample otherwise, or sign otherwise."""
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(genconv_tf.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _exported(folder):
