@@ -4,8 +4,10 @@ A FRAME model weighs the responses of given filters; what it matches as it learn
 The ensemble of all images that match them (eq. 31) is sampled here without learning a weight:
 p(x) ∝ exp(-Σ Δ²/T), by Langevin dynamics while T falls, or at T = 0 by descent. Each Δ, a statistic
 less the observed one (eq. 32), is in standard errors: the observed standard deviation of what is
-averaged, over the root of the number of positions. At T = 1 the statistics are about as far off as
-those of so many independent positions would be.
+averaged, over the root of the number of positions of the signal. At T = 1 the statistics are about
+as far off as those of so many independent positions would be. Responses behind strides are fewer
+than the signal's positions; each counts for all of those that it stands for, so that coarse layers,
+which have most to say of structure, weigh as much as fine ones.
 
 Below a top layer that covers the signal whole, the responses of each position are averaged over a
 batch of images instead (eq. 30), which are sampled together.
@@ -211,7 +213,8 @@ class Matching:
         return [s - m for s, m in zip(found, self.observed.means)]
 
     def _positions(self, x):
-        """Number of positions, of all images that match together, that each statistic averages."""
+        """Number of positions of the signal, of all images that match together, that each statistic
+        averages."""
         images, network = x.shape[0] if self.together else 1, self.level.network
         free = [n for n, whole in zip(x.shape[1:-1], network.covered) if not whole]
         whole = images * math.prod(x.shape[1:-1])
