@@ -5,8 +5,9 @@ import tensorflow as tf
 
 from genconv_tf import noise, sizes
 from genconv_tf.pyramid import per_level
+from genconv_tf.settings import LARGEST
 
-END = 2**31 - 1  # more steps than any chain takes
+END = LARGEST  # more steps than any chain takes
 
 # Seeds, size, steps and until of a sample: one graph for any number and any size.
 SAMPLED = tuple(tf.TensorSpec(shape, tf.int32) for shape in ([None, 2], [None], [], []))
@@ -29,8 +30,8 @@ def check_sample(model, num, size, steps):
     if not isinstance(steps, int) or steps < 0:
         raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
     size = sizes.lengths(size, model.rank)
-    if max(num, steps, *size) > END:
-        raise ValueError(f"Expected numbers up to {END}. Received: {num}, {steps}, {tuple(size)}")
+    if max(num, steps) > LARGEST:
+        raise ValueError(f"Expected numbers up to {LARGEST}. Received: {num}, {steps}")
     return sizes.check_size(model.least_size, size, model.only_size)
 
 

@@ -8,6 +8,8 @@ import functools
 
 import tensorflow as tf
 
+from genconv_tf.settings import LARGEST
+
 PHILOX = tf.random.Algorithm.PHILOX.value
 
 
@@ -20,7 +22,7 @@ def row_seeds(seed, count, fold=0):
 
 def check_seed(seed):
     """Raise a `ValueError` if an int is no seed: of a longer one the first bits would be lost."""
-    if isinstance(seed, int) and not -(2**31) <= seed < 2**31:
+    if isinstance(seed, int) and not -LARGEST - 1 <= seed <= LARGEST:
         raise ValueError(f"Expected a seed of 32 bits, -2^31 to 2^31 - 1. Received: {seed}")
 
 

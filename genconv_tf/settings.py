@@ -6,6 +6,7 @@ import numbers
 import types
 import typing
 
+LARGEST = 2**31 - 1  # number that a tensor of int32 holds
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a word",
          dict: "a table", tuple: "a list"}  # fmt: skip
 

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from genconv_tf.settings import LARGEST
+
 
 def lengths(size, rank):
     """`size` along each of `rank` axes: an int is the same along all."""
@@ -71,8 +73,9 @@ def only_size(levels, size):
 def check_size(least, size, only=None):
     """`size` if it is as long as `least` along every axis, and as `only_size` says where that is
     not `None`; a `ValueError` otherwise."""
-    if len(size) != len(least) or any(n < 1 for n in size):
-        raise ValueError(f"Expected {len(least)} positive lengths. Received: {tuple(size)}")
+    if len(size) != len(least) or any(not 1 <= n <= LARGEST for n in size):
+        raise ValueError(f"Expected {len(least)} positive lengths, of 32 bits. "
+                         f"Received: {tuple(size)}")  # fmt: skip
     if any(n < m for n, m in zip(size, least)):
         raise ValueError(f"Expected a size of at least {tuple(least)}. Received: {tuple(size)}")
     check_only(only or (), size, "a size")

@@ -120,19 +120,15 @@ def test_a_dead_filter_and_none_are_named(network, image):
 
 
 def test_a_style_that_no_layer_responds_to_is_named(image):
-    network = keras.Sequential([
-        keras.Input((None, None, 3)),
-        keras.layers.Conv2D(4, 3, use_bias=False, activation="relu", name="one"),
-    ])  # fmt: skip
-    own = features("one", network)
+    one = keras.layers.Conv2D(4, 3, use_bias=False, activation="relu", name="one")
+    own = features("one", keras.Sequential([keras.Input((None, None, 3)), one]))
     with pytest.raises(ValueError, match="a style image that every layer responds to"):
         inversion.stylise(own, image, np.zeros((16, 16, 3)), inversion.energies, steps=1)
 
 
 def test_an_image_of_any_dtype_may_start_a_descent():
     start = np.full((1, 4, 4, 3), 7, np.uint8)
-    found = inversion.optimise(lambda x: tf.reduce_sum(tf.square(x - 7.0), (1, 2, 3)), start, 2)
-    np.testing.assert_allclose(found, start)
+    assert np.ptp(inversion.optimise(lambda x: tf.reduce_sum(0 * x, (1, 2, 3)), start, 2)) == 0
 
 
 def test_a_style_is_matched_by_either_statistic(network, image):

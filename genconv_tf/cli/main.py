@@ -9,8 +9,8 @@ import sys
 import genconv_tf
 from genconv_tf import catalogue, onednn, recipes, remote
 from genconv_tf.quiet import keras_silent, quiet
+from genconv_tf.settings import LARGEST
 
-MOST = 2**31 - 1  # of numbers that become int32
 WITHOUT_TENSORFLOW = ("list", "serve", "gallery")  # commands that answer sooner, or not by it
 
 
@@ -284,7 +284,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_fail(message))
 
 
-def _at_least(least, most=MOST):
+def _at_least(least, most=LARGEST):
     def number(text):
         try:
             value = int(text)
@@ -323,7 +323,7 @@ def _size(text):
         lengths = tuple(int(n) for n in text.lower().split("x"))
     except ValueError:
         lengths = ()
-    if not lengths or min(lengths) < 1 or max(lengths) > MOST:
+    if not lengths or min(lengths) < 1 or max(lengths) > LARGEST:
         raise argparse.ArgumentTypeError(f"expected a size such as 256 or 512x768, not {text!r}")
     return lengths[0] if len(lengths) == 1 else lengths
 

@@ -66,7 +66,7 @@ def images(
         source = generate(source, IMAGES | TEXTURES, size=whole, seed=seed)
     streams = isinstance(source, str) and source.startswith("tfds:")
     if streams:
-        raw, first = in_colour(*from_tfds(source[5:], split, feature), feature)
+        raw, first = _in_colour(*from_tfds(source[5:], split, feature), feature)
         count = int(raw.cardinality())  # negative where a dataset does not know it
         batch = min(batch or 16, count) if count > 0 else batch or 16
     else:
@@ -108,7 +108,7 @@ def images(
     return dataset
 
 
-def in_colour(raw, first, feature):
+def _in_colour(raw, first, feature):
     """A dataset of images and its first, those of one channel in three."""
     if first.ndim == 3 and first.shape[-1] == 1:
         return raw.map(tf.image.grayscale_to_rgb), np.repeat(first, 3, -1)
