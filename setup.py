@@ -63,7 +63,7 @@ setup(
         ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
         "tfds": ["tensorflow-datasets>=4.9"],
-        "diagnostics": ["arviz-stats>=0.7"],
+        "diagnostics": ["arviz-stats>=0.7", "scipy>=1.13"],
         "demo": ["scikit-image>=0.24"],
         # OpenCV before 4.10 does not reach the image's border, nor inpaint floats without bias.
         "recovery": ["opencv-python-headless>=4.10", "scikit-image>=0.24", "scipy>=1.13"],

@@ -79,7 +79,7 @@ def make(filters, matrix=None, offset=None, sha256=None, **settings):
         **settings: of `linear`: arguments of `linear_filters.layers`; of a network: `layers`,
             names of those to stand on; `weights`, `"keras"` or a file, also one of this name in
             the folder that the environment's GENCONV_HOME names (`~/.genconv`); `pooling`,
-            `"average"` or `"max"`.
+            `"average"` or `"max"`. A `.keras` file has its own weights and pooling.
 
     Raises:
         ValueError: no such filters or layer, or other weights than expected.
@@ -95,6 +95,9 @@ def make(filters, matrix=None, offset=None, sha256=None, **settings):
                          f"Received: {', '.join(given)}")  # fmt: skip
     if not names:
         raise ValueError(f"Expected the names of layers of {filters}. Received: layers=[]")
+    if pathlib.Path(filters).suffix == ".keras" and (weights, pooling) != ("keras", "average"):
+        raise ValueError(f"Expected neither weights nor pooling with {filters}, which has its own. "
+                         f"Received: weights={weights!r}, pooling={pooling!r}")  # fmt: skip
     key = (filters, names, pooling, sha256)
     if sha256 is None or key not in _READ:
         chain = _read(filters, names, weights, pooling)

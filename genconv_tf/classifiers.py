@@ -15,6 +15,8 @@ import tensorflow as tf
 from genconv_tf.energy import Reference
 from genconv_tf.pyramid import Level, Sampler
 
+LENGTHS = (32, 128, 512)  # of signals for a classifier of any length
+
 
 def from_classifier(classifier, category, base=0, reference=None, sampler=None):
     """The density of one category of a classifier.
@@ -59,7 +61,8 @@ def to_classifier(models, priors=None, log_partitions=None):
         priors: probabilities, that of the base category (the reference alone) first; all the same
             by default. A category of probability 0 has a logit of -inf.
         log_partitions: log Z of each model, numbers or what `log_partition` gives; 0 by default,
-            which is wrong, and says how much they matter.
+            which is wrong, and says how much they matter. Models whose samplers are bounded are
+            compared within their bounds, which `log_partition` has to be given.
 
     Returns:
         A Keras model, `(batch, *spatial, channels)` to logits `(batch, 1 + models)`:
@@ -169,11 +172,13 @@ def _shapes(classifier):
 def _check_logits(classifier, shape):
     """Refuse a classifier that gives probabilities: what it says of noise is positive and sums to
     1, or its exponentials do."""
-    lengths = [n or 32 for n in shape[1:]]
-    x = np.random.default_rng(0).normal(size=(4, *lengths)).astype(np.float32)
-    # Logits that are small for weak noise are not for strong noise.
-    x = np.concatenate([x, 1e3 * x, 1e6 * x])
-    out = np.asarray(classifier(x), np.float64)
+    out = np.concatenate(
+        # Logits that are small for weak noise are not for strong noise.
+        [_of_noise(classifier, shape, strength) for strength in (1.0, 1e3, 1e6)]
+    )
+    out = out[np.isfinite(out).all(-1)]  # float16 does not reach as far
+    if not len(out):
+        raise ValueError("Expected a classifier of finite logits. Received: NaN or inf for noise")
     what = None
     if (out >= 0).all() and (out <= 1).all() and out.any():
         what = "softmax" if np.abs(out.sum(-1) - 1).max() < 1e-3 else "sigmoid"
@@ -182,3 +187,16 @@ def _check_logits(classifier, shape):
     if what:
         raise ValueError(f"Expected a classifier of logits, a last layer without activation. "
                          f"Received: probabilities, as of {what}")  # fmt: skip
+
+
+def _of_noise(classifier, shape, strength):
+    """What a classifier says of four signals of noise; where any length will do, of the shortest
+    that is long enough for it."""
+    for length in LENGTHS:
+        lengths = [n or length for n in shape[1:]]
+        x = strength * np.random.default_rng(0).normal(size=(4, *lengths)).astype(np.float32)
+        try:
+            return np.asarray(classifier(x), np.float64)
+        except (ValueError, tf.errors.InvalidArgumentError):
+            if None not in shape[1:] or length == LENGTHS[-1]:
+                raise

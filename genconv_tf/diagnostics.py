@@ -6,6 +6,11 @@ R-hat is near 1 and the effective number of draws large, for the energy and for 
 of x alike. (A. Vehtari et al., "Rank-normalization, folding, and localization: an improved R-hat",
 Bayesian Analysis, 2021; as ArviZ computes them.) Energies alone would not do: chains that stay in
 two modes of one depth have the same. What no chain has found no figure can tell.
+
+R-hat is above 1 by chance as well: the means of n independent draws, of m chains each cut into its
+halves, are as far apart as makes its square 1 + χ²/n/(2m - 1), χ² of 2m - 1 degrees of freedom. So
+chains differ where it is above 1.01 and above what all but one in a hundred of chains that do not
+differ have, and agree where they do not differ and have effective draws enough to tell.
 """
 
 import dataclasses
@@ -15,8 +20,11 @@ import tensorflow as tf
 
 from genconv_tf import noise, pyramid, sizes
 
+CHAINS = -1  # folded into the seeds of chains
 PROJECTIONS = 8  # directions of x that are traced beside the energy
 R_HAT, DRAWS = 1.01, 100  # Vehtari et al., section 4: at most, and effective ones for each chain
+CHANCE = 0.01  # of chains of one density that they are said to differ
+LEAST = 4.0  # effective draws that half a chain is taken to have at the least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +37,11 @@ class Diagnosis:
         autocorrelation: of the energies at lags 0, 1, ..., mean over chains: `(draws,)`.
         effective: effective number of independent draws in all chains.
         error: Monte Carlo standard error of the mean energy.
-        r_hat: how much wider all chains together are than each: at most 1.01 where they agree.
+        r_hat: how much wider all chains together are than each: at most 1.01 where they agree, or a
+            little more by chance.
         drift: how far a chain's energy moves from its first quarter to its last, in standard
             deviations of its last quarter; about 0 for chains that are where they belong.
+        differ: whether R-hat, of some trace, is larger than chance makes it.
     """
 
     energies: np.ndarray
@@ -41,11 +51,17 @@ class Diagnosis:
     error: float
     r_hat: float
     drift: float
+    differ: bool
+
+    @property
+    def enough(self):
+        """Whether there are effective draws enough to tell."""
+        return self.effective >= DRAWS * len(self.energies)
 
     @property
     def agree(self):
-        """Whether nothing says that the chains sample different densities."""
-        return self.r_hat <= R_HAT and self.effective >= DRAWS * len(self.energies)
+        """Whether nothing says that chains sample different densities, and would if they did."""
+        return self.enough and not self.differ
 
 
 def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adjusted=True,
@@ -54,7 +70,8 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
 
     Args:
         model: a `GenerativeConvNet`.
-        chains: number of them, half from fresh samples and half from the reference distribution.
+        chains: number of them, half from fresh samples and half from the reference distribution,
+            of a bounded sampler restricted to its bounds.
         draws: recorded of each.
         thin: Langevin steps between two of them.
         size: lengths of x, one int or one per axis; the training size by default.
@@ -80,7 +97,10 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
     fresh = tf.function(
         lambda: pyramid.generate(model.levels, row, size, model.channels), autograph=False
     )()
-    white = model.reference.std * noise.normal(seeds[chains // 2 :], fresh.shape[1:], iteration=-7)
+    box, reference = model.finest.box, model.reference
+    if box is None:  # white noise of the same width, where q has no draws
+        reference = dataclasses.replace(reference, kind="gaussian")
+    white = reference.draw(seeds[chains // 2 :], fresh.shape[1:], box, iteration=-7)
     settings = {
         "step_size": step_size or model.finest.sampler.last_step_size,
         "temperature": 1.0,
@@ -91,8 +111,7 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
     sampler = dataclasses.replace(model.finest.sampler, **settings)
     level = dataclasses.replace(model.finest, sampler=sampler)
     warm_up = draws if warm_up is None else warm_up
-    # Seeds of their own: `generate` has used those that the levels are folded into.
-    own = noise.row_seeds(seed, chains, fold=1)
+    own = noise.fold(seeds, CHAINS)  # `generate` folds in the numbers of the levels
     traced, share = traces(level, tf.concat([fresh, white], 0), own, warm_up + draws, thin)
     return summarise(traced.numpy()[..., warm_up:], float(share))
 
@@ -110,7 +129,7 @@ def traces(level, x, seeds, draws, thin=1):
         thin: steps before each.
     """
     axes = tf.range(1, x.shape.rank)
-    directions = noise.normal(noise.row_seeds(0, PROJECTIONS, fold=2), tf.shape(x)[1:])
+    directions = noise.normal(noise.row_seeds(0, PROJECTIONS), tf.shape(x)[1:])
 
     def body(t, x, accepted, traced):
         x, share = level.advance(x, noise.fold(seeds, t), thin)
@@ -137,7 +156,8 @@ def summarise(traced, acceptance=1.0):
     still = (np.ptp(traced, -1) == 0).any()
     with np.errstate(invalid="ignore", divide="ignore"):
         lagged = np.nan_to_num(array_stats.autocorr(energies, axis=-1), nan=1.0)
-        r_hat = np.nan_to_num(array_stats.rhat(traced, **axes), nan=1.0).max()
+        r_hat = np.nan_to_num(array_stats.rhat(traced, **axes), nan=1.0)
+        each = np.nan_to_num(array_stats.ess(traced[:, :, None], **axes)).sum(-1)
         effective = 0.0 if still else array_stats.ess(traced, **axes).min()
         error = np.nan_to_num(array_stats.mcse(energies, **axes))
     return Diagnosis(
@@ -146,9 +166,25 @@ def summarise(traced, acceptance=1.0):
         autocorrelation=lagged.mean(0),
         effective=float(effective),
         error=float(error),
-        r_hat=float(r_hat),
+        r_hat=float(r_hat.max()),
         drift=float((np.abs(moved) / (energies[:, -quarter:].std(1) + 1e-12)).max()),
+        differ=bool((r_hat > np.maximum(R_HAT, _by_chance(each, *traced.shape[:2]))).any()),
     )
+
+
+def _by_chance(draws, quantities, chains):
+    """What R-hat is below in all but `CHANCE` of diagnoses of chains of one density.
+
+    Args:
+        draws: `(quantities,)`, effective ones in all chains, each by itself.
+        quantities, chains: numbers of them. ArviZ's R-hat is the worse of two, of ranks and of
+            distances from the median.
+    """
+    from scipy.stats import chi2
+
+    halves = 2 * chains
+    spread = chi2.isf(CHANCE / (2 * quantities), halves - 1) / (halves - 1)
+    return np.sqrt(1 + spread / np.maximum(draws / halves, LEAST))
 
 
 def _arviz():

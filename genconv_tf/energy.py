@@ -10,6 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from genconv_tf import noise
 from genconv_tf.settings import check_types
 
 
@@ -31,6 +32,21 @@ class Reference:
             raise ValueError(f'Expected reference "gaussian" or "uniform". Received: {self.kind!r}')
         if not self.std > 0:
             raise ValueError(f"Expected a positive standard deviation. Received: {self.std}")
+
+    def draw(self, seeds, shape, bounds=None, iteration=0):
+        """Draws of q, `(batch, *shape)`, row i from `seeds[i]`; between `bounds`, broadcastable to
+        them, of q restricted to those, without which the uniform distribution has no draws."""
+        if bounds is None:
+            if self.kind == "uniform":
+                raise ValueError("Expected bounds of a uniform reference. Received: none")
+            return self.std * noise.normal(seeds, shape, iteration)
+        low, high = (tf.cast(bound, tf.float32) for bound in bounds)
+        share = noise.uniform(seeds, shape, iteration)
+        if self.kind == "uniform":
+            return low + share * (high - low)
+        below, above = (0.5 * tf.math.erfc(-bound / self.std / 2**0.5) for bound in (low, high))
+        x = self.std * tf.math.ndtri(below + share * (above - below))
+        return tf.clip_by_value(x, low, high)
 
     def energy(self, x):
         """-log q(x) up to a constant: `(batch,)`."""

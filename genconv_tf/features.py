@@ -75,22 +75,24 @@ def _field(network):
     return extent, jump
 
 
-def features(layer, network="vgg19", weights="keras", pooling="average", preprocess=None):
+def features(layer, network="vgg19", weights=None, pooling=None, preprocess=None):
     """The features of a layer.
 
     Args:
         layer: name of a layer, such as `block3_conv1`.
         network: `"vgg16"`, `"vgg19"`, `"squeezenet"`, a Keras model or the path of a `.keras` file.
-        weights: `"keras"` for those that Keras downloads, or a file: an .npz of VGG with
-            LAYER/kernel and LAYER/bias, which may end below the top, or Keras's own .h5. A network
-            that is a model or a `.keras` file has its own.
-        pooling: of a VGG: `"average"`, which lets gradients reach every pixel, or `"max"`.
+        weights: of a VGG `"keras"` for those that Keras downloads, as by default, or a file: an
+            .npz with LAYER/kernel and LAYER/bias, which may end below the top, or Keras's own .h5.
+            Of squeezenet a file. A network that is a model or a `.keras` file has its own.
+        pooling: of a VGG: `"average"`, by default, which lets gradients reach every pixel, or
+            `"max"`.
         preprocess: of a network of one's own, pixels in [0, 255] to what it expects: a function, or
             one of `keras.applications.imagenet_utils.preprocess_input` by its mode, `"caffe"`,
             `"tf"` or `"torch"`; nothing by default.
 
     Raises:
-        ValueError: no such network, layer, weights or preprocessing.
+        ValueError: no such network, layer, weights, pooling or preprocessing, or one that the
+            network has no use for.
     """
     named = isinstance(network, str) and network in NETWORKS
     if named and preprocess is not None:
@@ -98,14 +100,19 @@ def features(layer, network="vgg19", weights="keras", pooling="average", preproc
                          f"Received: {preprocess!r}")  # fmt: skip
     if isinstance(preprocess, str):
         preprocess = _preprocessing(preprocess)
-    if pooling not in POOLINGS:
+    if pooling not in (None, *POOLINGS):
         raise ValueError(f"Expected pooling of {POOLINGS}. Received: {pooling!r}")
+    if named and network in VGG:
+        return _vgg(layer, VGG[network], weights or "keras", pooling or "average")
+    if pooling is not None:
+        raise ValueError(f"Expected pooling with a VGG alone. Received: {pooling!r}")
+    if weights is not None and not named:
+        raise ValueError(f"Expected weights of a network by its name, {NETWORKS}; another has its "
+                         f"own. Received: {weights!r}")  # fmt: skip
     if isinstance(network, keras.Model):
         model = network
-    elif network in VGG:
-        return _vgg(layer, VGG[network], weights, pooling)
     elif network == "squeezenet":
-        if weights == "keras":
+        if weights in (None, "keras"):
             raise ValueError("Expected a weights file for squeezenet. Received none")
         model, preprocess = squeezenet(weights), _preprocessing("caffe")
     elif pathlib.Path(network).suffix == ".keras" and pathlib.Path(network).is_file():
@@ -113,8 +120,14 @@ def features(layer, network="vgg19", weights="keras", pooling="average", preproc
     else:
         raise ValueError(f"Expected a network of {NETWORKS} or a .keras file. "
                          f"Received: {network!r}")  # fmt: skip
+    if not model.built or not getattr(model, "inputs", None):
+        raise ValueError("Expected a network that knows its inputs, a functional or built "
+                         f"sequential one. Received: {model.name}")  # fmt: skip
     _check_layer(layer, model)
-    part = keras.Model(model.inputs, model.get_layer(layer).output)
+    output = model.get_layer(layer).output
+    if isinstance(output, (list, tuple)):
+        raise ValueError(f"Expected a layer of one output. Received: {layer}, of {len(output)}")
+    part = keras.Model(model.inputs, output)
     return Features(part, preprocess or (lambda pixels: pixels), layer)
 
 

@@ -87,7 +87,11 @@ def stylise(features, content, style, statistic, weight=30.0, steps=300):
 
     Returns:
         `(height, width, 3)` uint8.
+
+    Raises:
+        ValueError: a style smaller than what a filter sees, or an image at which a layer is dead.
     """
+    check_style(features, style)
     wanted = [statistic(code) for code in features.every_layer(style[None])]
     kept = features(content[None])
     for what, codes in (("style", wanted), ("content", [kept])):
@@ -101,6 +105,15 @@ def stylise(features, content, style, statistic, weight=30.0, steps=300):
         return squared_error(codes[-1], kept) + weight * tf.add_n(styles) / len(styles)
 
     return to_pixels(optimise(loss, content[None], steps))[0]
+
+
+def check_style(features, style):
+    """Raise a `ValueError` for a style image `(height, width, 3)` in which a filter of the layer
+    finds no room: beyond its edge is none of its style."""
+    least, (height, width) = features.receptive_field, style.shape[:2]
+    if min(height, width) < least:
+        raise ValueError(f"Expected a style image of at least {least}x{least}, what a filter of "
+                         f"{features.layer} sees. Received: {height}x{width}")  # fmt: skip
 
 
 def noise_image(count, size, seed):
@@ -119,11 +132,20 @@ def smoothed(image, weight):
 
     Needs scikit-image: `pip install genconv-tf[demo]`.
     """
+    return to_pixels(255 * total_variation()(image / 255, weight, channel_axis=-1))
+
+
+def total_variation():
+    """scikit-image's denoising by total variation.
+
+    Raises:
+        ValueError: scikit-image is not installed.
+    """
     try:
         from skimage.restoration import denoise_tv_chambolle
     except ImportError:
         raise ValueError("Expected scikit-image: pip install genconv-tf[demo]") from None
-    return to_pixels(255 * denoise_tv_chambolle(image / 255, weight, channel_axis=-1))
+    return denoise_tv_chambolle
 
 
 def squared_error(code, wanted):
@@ -175,13 +197,15 @@ def random_energies(code, concentration=0.1, seed=0):
     Args:
         concentration: small, and a few maps have nearly all; large, and all have the same.
     """
-    if not concentration > 0:
-        raise ValueError(f"Expected a concentration above 0. Received: {concentration}")
+    if not 0 < concentration < np.inf:
+        raise ValueError(f"Expected a finite concentration above 0. Received: {concentration}")
+    noise.check_seed(seed)
     code = _rectified(code)
-    given = code.reshape(-1, code.shape[-1]).mean(0)
+    given = code.reshape(-1, code.shape[-1]).mean(0, dtype=np.float64)
     alive = given > 0
     shares = np.zeros_like(given)
-    shares[alive] = np.random.default_rng(seed).dirichlet(np.full(alive.sum(), concentration))
+    rng = np.random.default_rng(seed % 2**32)  # NumPy takes no seed below 0
+    shares[alive] = rng.dirichlet(np.full(alive.sum(), concentration))
     return _with_energies(code, given, shares * given.sum())
 
 
@@ -192,7 +216,7 @@ def energies_of(code, style):
     if code.shape[-1] != style.shape[-1]:
         raise ValueError(f"Expected two codes of one layer. Received: {code.shape[-1]} and "
                          f"{style.shape[-1]} maps")  # fmt: skip
-    means = (one.reshape(-1, one.shape[-1]).mean(0) for one in (code, style))
+    means = (one.reshape(-1, one.shape[-1]).mean(0, dtype=np.float64) for one in (code, style))
     return _with_energies(code, *means)
 
 

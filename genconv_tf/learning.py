@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from genconv_tf.layers import per_axis
 from genconv_tf.penalty import penalised
 from genconv_tf.pyramid import per_level
 from genconv_tf.settings import check_types
@@ -201,11 +202,14 @@ def by_variance(network, data, gradients):
     maps = network.responses(data, network.data_boundary)
     scale = {}
     for i, spec, kernel, _ in network.learned():
-        parent = network.after[i]
-        if parent < given:
+        parent = below = network.after[i]
+        while below >= given and network.specs[below].operation is not None:
+            below = network.after[below]  # pooling and the like have no weights
+        if below < given:
             h = tf.cast(maps[parent] if parent >= 0 else data, tf.float32)
             variance = tf.math.reduce_variance(h, range(h.shape.rank - 1))
-            if spec.kernel == "full" and h.shape[0] > 1:
+            covers = set(per_axis(spec.kernel, network.rank, "kernel")) == {"full"}
+            if covers and h.shape[0] > 1:
                 # A tenth of all positions' variance: at a dead one there is none at all.
                 variance = tf.math.reduce_variance(h, 0) + 0.1 * variance
             # A filter that is all but dead would have all but infinite steps.

@@ -1,7 +1,9 @@
 """Noise as a function of (seed, iteration, chain): stateless, so that every run can be repeated.
 
 A seed is a pair of int32, one pair for every row of a batch. What is drawn for a row depends on its
-own pair alone, never on the batch that it travels in.
+own pair alone, never on the batch that it travels in. Folding a number into a seed hashes the seed
+and leaves the number as it is: (h(seed), number). So whatever goes on counting from such a pair
+would come upon the pairs of other numbers; rows are counted first, and the rest is folded in.
 """
 
 import functools
@@ -10,13 +12,14 @@ import tensorflow as tf
 
 from genconv_tf.settings import LARGEST
 
+UPDATE = -1  # folded into the seeds of rows before the number of an update is
 PHILOX = tf.random.Algorithm.PHILOX.value
 
 
-def row_seeds(seed, count, fold=0):
-    """Seeds of `count` chains, `(count, 2)` int32, from one int and a number folded in."""
+def row_seeds(seed, count):
+    """Seeds of `count` chains, `(count, 2)` int32, from one int."""
     check_seed(seed)
-    base = tf.random.fold_in(tf.stack([tf.cast(seed, tf.int32), 0]), fold)
+    base = tf.random.fold_in(tf.stack([tf.cast(seed, tf.int32), 0]), 0)
     return tf.stack([tf.repeat(base[:1], count), base[1] + tf.range(count)], axis=1)
 
 
@@ -29,7 +32,8 @@ def check_seed(seed):
 def update_seeds(seed, count, iteration):
     """Seeds of `count` rows that belong to one update and to this replica alone."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return row_seeds(seed + 7919 * tf.cast(replica, tf.int32), count, tf.cast(iteration, tf.int32))
+    rows = row_seeds(seed + 7919 * tf.cast(replica, tf.int32), count)
+    return fold(fold(rows, UPDATE), tf.cast(iteration, tf.int32))
 
 
 def fold(seeds, number):

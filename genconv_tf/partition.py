@@ -4,6 +4,7 @@ Between q and p(x) = exp[f(x)] q(x) / Z lie the densities p_β ∝ exp[β f(x)] 
 led from β = 0 to 1 by steps that leave each p_β invariant has a weight whose mean is Z; one that is
 led back from a sample of p has a weight whose mean is 1 / Z. By Jensen's inequality the first
 estimate of log Z is too small in the mean and the second too large: together they enclose it.
+Within bounds all of these densities are restricted to them, and so is q.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ class Estimate:
     """An estimate of log Z.
 
     Attributes:
-        value: log Z, where q is normalised: Z is the mean of exp f under q.
+        value: log Z, where q, within the bounds, is normalised: Z is the mean of exp f under q.
         error: its standard error over chains. It says nothing of what no chain found.
         effective: effective number of chains, (Σw)² / Σw²; near 1, one weight is all there is.
         acceptance: mean share of Metropolis steps taken.
@@ -33,12 +34,12 @@ class Estimate:
 
 
 def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, step_size=0.5, seed=0,
-                  samples=None):  # fmt: skip
+                  samples=None, bounds=None):  # fmt: skip
     """Estimate log Z of exp[f(x)] q(x), from q to p, or from samples of p back to q.
 
     Args:
         f: scoring function, `(batch, *spatial, channels)` to `(batch,)`.
-        reference: a Gaussian `Reference`.
+        reference: a `Reference`, Gaussian unless there are bounds.
         shape: `(*spatial, channels)` of one signal.
         chains: number of chains.
         temperatures: number of densities between q and p.
@@ -46,6 +47,8 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
         step_size: e, in units of the reference's standard deviation.
         seed: int.
         samples: `(chains, *shape)` of p for the reverse estimate; `None` for the forward one.
+        bounds: (least, largest), broadcastable to x, that x is kept in: of a model whose sampler is
+            bounded `model.finest.box`.
 
     Returns:
         An `Estimate`.
@@ -53,8 +56,9 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
     Raises:
         ValueError: settings out of range, or an f that is not finite where the chains are.
     """
-    if reference.kind != "gaussian":
-        raise ValueError(f"Expected a Gaussian reference. Received: {reference.kind!r}")
+    if reference.kind != "gaussian" and bounds is None:
+        raise ValueError("Expected a Gaussian reference without bounds. "
+                         f"Received: {reference.kind!r}")  # fmt: skip
     reverse = samples is not None
     if reverse and tuple(np.shape(samples))[1:] != tuple(shape):
         raise ValueError(f"Expected samples of {tuple(shape)}. Received: {np.shape(samples)[1:]}")
@@ -68,8 +72,10 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
     seeds = noise.row_seeds(seed, len(samples) if reverse else chains)
     if reverse:
         x = tf.convert_to_tensor(samples, tf.float32)
+        if bounds is not None and not tf.reduce_all((x >= bounds[0]) & (x <= bounds[1])):
+            raise ValueError("Expected samples within the bounds. Received: others")
     else:
-        x = reference.std * noise.normal(seeds, shape, iteration=-1)
+        x = reference.draw(seeds, shape, bounds, iteration=-1)
     # Denser towards q, where the first grains of f change the most.
     betas = tf.cast(np.linspace(0, 1, temperatures + 1) ** 2, tf.float32)
     betas = betas[::-1] if reverse else betas
@@ -92,7 +98,8 @@ def log_partition(f, reference, shape, chains=64, temperatures=200, steps=1, ste
                 number = k * steps + i
                 z = noise.normal(seeds, shape, iteration=number)
                 u = noise.uniform(uniforms, [], iteration=number)
-                moved, known, take = adjusted_step(evaluate, combine, x, known, z, u, e)
+                moved, known, take = adjusted_step(evaluate, combine, x, known, z, u, e,
+                                                   bounds=bounds)  # fmt: skip
                 x = tf.ensure_shape(moved, x.shape)
                 accepted += tf.reduce_mean(take) / steps
             return k + 1, x, known, weight, accepted

@@ -67,7 +67,7 @@ def pursue(model, data, method="pursuit", count=10, updates=50, batch=1, rate=0.
     Args:
         model: `GenerativeConvNet` on a `bank`, with one linear filter on it, of kernel 1 (units are
             filters) or `"full"` (filters at positions), and two chains or more at every level.
-        data: dataset of `(batch, *spatial, channels)` float32.
+        data: dataset of `(batch, *spatial, channels)` float32; `"matching"` takes all at once.
         method: see above. Forward methods start from weights of zero, whatever those of the model.
         count: units of the sparse model, of each level.
         updates: of every step. Before the first step as many rounds of the chains of q alone give
@@ -75,7 +75,8 @@ def pursue(model, data, method="pursuit", count=10, updates=50, batch=1, rate=0.
         batch: units that a step adds or drops, or that an update of a boosting moves.
         rate: γ of the update γ C⁻¹ Δ of a boosting. The other methods learn with the optimizer.
         shift: of `"matching"`, see there.
-        first: updates of the full model before the first elimination; `None` for four steps. At 0
+        first: updates of the full model, after those of q, before the first elimination; `None` for
+            four steps. At 0
             the model's own weights are those of the full model, and gains are relative to it.
         progress: callable, `(updates done, updates in all, gain at the finest level)`.
 
@@ -114,9 +115,11 @@ class _Run:
         if min(chains) < 2:
             raise ValueError("Expected two chains or more, half to learn from, half to measure "
                              f"the gain. Received: chains={model.learning.chains}")  # fmt: skip
-        self.batches = iter(data.repeat())
-        self.peek = next(iter(data))
-        model.build_chains(tuple(self.peek.shape[1:-1]))
+        if model.learning.hidden is not None:
+            raise ValueError("Expected chains of whole signals, whose likelihood a gain is of. "
+                             f"Received: learning.hidden={model.learning.hidden}")  # fmt: skip
+        self.data, self.batches = data, iter(data.repeat())
+        model.build_chains(tuple(next(iter(data)).shape[1:-1]))
         self.masks = [Mask(*each) for each in zip(every, model.chains.states)]
         self.curve, self.selected = [], [[] for _ in every]
         self.update = tf.function(self._update, autograph=False)
@@ -127,7 +130,10 @@ class _Run:
         """Forward selection, by the gain or in the order of a matching pursuit."""
         orders = explained = None
         if self.method == "matching":
-            data = pyramid.levels_of(self.peek, self.model.levels)
+            if self.data.cardinality() == tf.data.INFINITE_CARDINALITY:
+                raise ValueError("Expected data that end, all of which are matched. "
+                                 "Received: a dataset without end")  # fmt: skip
+            data = pyramid.levels_of(tf.concat(list(self.data), 0), self.model.levels)
             found = [matching.match(mask.units, x, self.count, shift)
                      for mask, x in zip(self.masks, data)]  # fmt: skip
             orders, explained = ([f.units for f in found], [f.explained.tolist() for f in found])
@@ -166,14 +172,16 @@ class _Run:
 
     def eliminate(self, updates, first):
         """Backward elimination: the weights of what is dropped fade while the others learn on."""
-        if first:
+        longest = max(mask.units.count for mask in self.masks) - self.count
+        steps, dropped = math.ceil(longest / self.batch), [[] for _ in self.masks]
+        self._prepare((first + updates if first else updates) + steps * updates)
+        if first:  # the integral of the gain begins with the Δ of q
             self._clear()
+            self._learn(updates)
+            self.curve.clear()
         for mask in self.masks:
             mask.activate(np.arange(mask.units.count))
             mask.means[0].assign(mask.units.weights())
-        longest = max(mask.units.count for mask in self.masks) - self.count
-        steps, dropped = math.ceil(longest / self.batch), [[] for _ in self.masks]
-        self._prepare((first or updates) + steps * updates)
         self._learn(first or updates, hold=not first)
         for _ in range(steps):
             for i, mask in enumerate(self.masks):

@@ -39,7 +39,9 @@ class Piece:
         return self.coefficients[0]
 
     def score(self, x):
-        """a + ⟨x, B⟩, `(batch,)`: f itself at every x of this pattern (eq. 17)."""
+        """a + ⟨x, B⟩, `(batch,)`: f itself at every x of this pattern (eq. 17). Operations (|r|,
+        max pooling, bins) have pieces of their own, which the pattern does not tell: of networks
+        with these it is f at the x that the piece was taken of, and near it."""
         return self.constant + tf.reduce_sum(self.slope * x, range(1, x.shape.rank))
 
 
@@ -51,8 +53,7 @@ def piece(network, x, boundary=None):
         x: `(batch, *spatial, channels)`.
         boundary: as the network takes it.
     """
-    if network.compute_dtype != "float32":
-        raise ValueError(f"Expected a network in float32. Received: {network.compute_dtype}")
+    _check_float32(network)
     maps = network.responses(x, boundary)
     pattern = [m > 0 if spec.relu else tf.ones_like(m, bool)
                for m, spec in zip(maps, network.specs)]  # fmt: skip
@@ -68,6 +69,13 @@ def piece(network, x, boundary=None):
         else:
             slope += passed
     return Piece(pattern, [slope, *coefficients], constant)
+
+
+def _check_float32(f):
+    """Refuse a network that computes in fewer bits, to which an identity cannot hold."""
+    dtype = getattr(f, "compute_dtype", "float32")
+    if dtype != "float32":
+        raise ValueError(f"Expected a network in float32. Received: {dtype}")
 
 
 def _of_tops(network, maps):
@@ -119,6 +127,7 @@ def basis_functions(network, x, layer, boundary=None):
         `(filters, *spatial, channels)`: the response's derivative, zero beyond what it sees, and
         everywhere for a filter that does not respond at all.
     """
+    _check_float32(network)
     maps = network.responses(x, boundary)
     responses = maps[layer][0]
     flat = tf.reshape(responses, [-1, responses.shape[-1]])
@@ -199,7 +208,7 @@ def find_mode(network, reference, x, steps=1000, tolerance=1e-4):
     is halved where that leaves the piece for a higher energy, and doubled where it does not.
 
     Args:
-        network, reference: f and a Gaussian q.
+        network, reference: f, in float32, and a Gaussian q.
         x: `(batch, *spatial, channels)`, where to start.
         steps: at most.
         tolerance: largest ‖x - s²B‖ / ‖x‖ that is called a mode.
@@ -212,6 +221,7 @@ def find_mode(network, reference, x, steps=1000, tolerance=1e-4):
     """
     if reference.kind != "gaussian":
         raise ValueError(f"Expected a Gaussian reference. Received: {reference.kind!r}")
+    _check_float32(network)
     column = [-1] + [1] * (x.shape.rank - 1)
 
     residual = functools.partial(relative_error, network, reference)

@@ -52,9 +52,10 @@ def advance(levels, chains, learning, observed, seeds, iteration):
 def learned_from(observed, chains, learning, iteration):
     """The data of every level that an update learns from, lists of `(batch, *spatial, channels)`.
 
-    Contrastive divergence compares each chain with the image that it started from, row by row, and
-    takes the images in turn. Were there ten chains and seven images, three of these would count
-    twice among the chains and once among the data, and f would grow on the other four without end.
+    Contrastive divergence compares each chain with the image that it started from, and conditional
+    learning with the one that it completes, row by row; the images take turns. Were there ten
+    chains and seven images, three of these would count twice among the chains and once among the
+    data, and f would grow on the other four without end.
 
     Args:
         observed: all data of every level.
@@ -62,7 +63,7 @@ def learned_from(observed, chains, learning, iteration):
         learning: a `Learning`.
         iteration: int32 scalar, the number of updates so far.
     """
-    if not learning.contrastive:
+    if not learning.contrastive and learning.hidden is None:
         return observed
     rows = []
     for x, (count, *size, _) in zip(observed, (state.shape for state in chains.states)):

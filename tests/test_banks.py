@@ -333,6 +333,12 @@ def test_a_network_that_is_no_chain_is_refused(tmp_path):
         banks.make(str(path), layers=["d"])
 
 
+@pytest.mark.parametrize("given", [{"weights": "own.npz"}, {"pooling": "max"}])
+def test_a_network_of_ones_own_is_given_no_weights_and_no_pooling(saved, given):
+    with pytest.raises(ValueError, match="Expected neither weights nor pooling"):
+        banks.make(saved, layers=["low"], **given)
+
+
 @pytest.mark.parametrize(("settings", "message"), [
     ({"wavelengths": [2]}, "above 2 pixels"),
     ({"response": "square"}, "Expected a response of"),

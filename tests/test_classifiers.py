@@ -110,6 +110,26 @@ def test_probabilities_are_refused(activation):
                 from_classifier(stacked, 1)
 
 
+def test_probabilities_of_half_precision_are_refused():
+    # Its NaN for strong noise say nothing.
+    layers, half = keras.layers, "mixed_float16"
+    stack = [layers.Conv2D(8, 3, dtype=half), layers.GlobalAveragePooling2D(dtype=half)]
+    stack.append(layers.Dense(3, "softmax"))
+    with pytest.raises(ValueError, match="classifier of logits"):
+        from_classifier(keras.Sequential([keras.Input((16, 16, 3)), *stack]), 1)
+    infinite = keras.initializers.Constant(np.inf)
+    endless = [layers.Flatten(), layers.Dense(3, bias_initializer=infinite)]
+    with pytest.raises(ValueError, match="classifier of finite logits"):
+        from_classifier(keras.Sequential([keras.Input((4, 4, 3)), *endless]), 1)
+
+
+def test_a_classifier_of_any_length_is_asked_with_what_it_needs():
+    layers = [keras.layers.Conv2D(4, 9, strides=8) for _ in range(2)]  # 73 samples
+    layers += [keras.layers.Conv2D(4, 2), keras.layers.GlobalAveragePooling2D()]
+    last = keras.layers.Dense(2)
+    from_classifier(keras.Sequential([keras.Input((None, None, 3)), *layers, last]), 1)
+
+
 def test_a_classifier_of_models_is_saved_and_loaded(tmp_path):
     x = tf.constant(RNG.normal(size=(2, *SHAPE)), tf.float32)
     classifier = to_classifier([model(1), model(2)], log_partitions=[1.0, 2.0])

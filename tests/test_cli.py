@@ -169,6 +169,7 @@ def test_help_and_list_do_not_import_tensorflow():
         ("blend texture-brick --output out --weights 1 --guide {picture}", "not allowed with"),
         ("evaluate {picture} {picture}", "an RGB exemplar of at least 214x214"),
         ("evaluate {picture} missing.png", "no such file"),
+        ("evaluate rain.wav rain.wav --vgg vgg.npz", "Expected --vgg with images or videos"),
         ("dance", "invalid choice: 'dance'"),
     ],
 )

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from genconv_tf import GenerativeConvNet
+from genconv_tf.cli.diagnose import verdict
 from genconv_tf.diagnostics import diagnose, summarise
 
 RNG = np.random.default_rng(0)
@@ -31,8 +32,25 @@ def test_chains_in_a_box_stay_there_and_agree():
     result = diagnose(boxed, draws=300, thin=4)
     x = np.linspace(-0.5, 0.5, 10001)
     exact = 16 * np.average(x**2, weights=np.exp(-(x**2) / 2)) / 2
-    assert abs(result.energies[:2].mean() - exact) < 5 * result.error
-    assert result.energies[:2].max() <= 16 * 0.25 / 2
+    assert abs(result.energies.mean() - exact) < 5 * result.error
+    assert result.energies.max() <= 16 * 0.25 / 2 and np.ptp(result.energies, 1).min() > 0.1
+    assert not result.differ and result.r_hat < 1.2
+
+
+def test_a_model_that_samples_its_density_agrees_or_has_too_few_draws_to_tell():
+    few = diagnose(model(0.0), draws=100)
+    assert not few.differ and not few.enough and not few.agree
+    assert verdict(few).startswith("Too few effective draws to tell: 400 or more would.")
+    many = diagnose(model(0.0, step_size=1.0), draws=600, thin=8)
+    assert many.agree and verdict(many).startswith("The chains agree")
+
+
+def test_independent_chains_differ_as_rarely_as_is_said():
+    # One in a hundred at most; of 200, more than 7 with a probability of 1e-3.
+    differing = sum(summarise(RNG.normal(size=(9, 4, 100))).differ for _ in range(200))
+    assert differing <= 7
+    apart = RNG.normal(size=(9, 4, 100)) + np.array([0.0, 0.0, 1.5, 1.5])[:, None]
+    assert summarise(apart).differ
 
 
 def _sampler(model):
@@ -43,7 +61,7 @@ def test_chains_that_stay_where_they_start_do_not_agree():
     # Fresh samples start at a standard deviation of 30; the steps are far too short to get away.
     still = model(0.0, start_std=30.0, steps=1)
     result = diagnose(still, draws=100, thin=1, step_size=1e-3, adjusted=False)
-    assert result.r_hat > 2 and result.effective < 20 and not result.agree
+    assert result.r_hat > 2 and result.effective < 20 and result.differ
 
 
 def test_mirrored_modes_of_one_energy_do_not_agree():

@@ -60,6 +60,16 @@ def test_a_basis_function_of_the_first_layer_is_its_filter():
     assert basis.any((1, 2, 3)).sum() >= 2
 
 
+def test_a_model_of_grey_images_is_sampled_and_inspected(tmp_path, capsys):
+    model = GenerativeConvNet([{"filters": 2, "kernel": 5}], channels=1, size=16)
+    model.save_to_preset(tmp_path / "grey")
+    for command in ("sample", "inspect"):
+        assert main([command, str(tmp_path / "grey"), "--output", str(tmp_path / command)]) == 0
+    for path in ("sample/sample_0_0.png", "inspect/image.png", "inspect/basis_1.png"):
+        with Image.open(tmp_path / path) as image:
+            assert image.mode == "RGB" and np.ptp(np.asarray(image), -1).max() == 0
+
+
 def test_inspect_refuses_sounds(tmp_path, capsys):
     model = GenerativeConvNet([{"filters": 2, "kernel": 5}], rank=1, channels=1, size=64)
     model.save_to_preset(tmp_path / "sound")

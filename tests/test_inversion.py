@@ -1,12 +1,12 @@
-"""Features of a layer, their inversion and reallocation, and the atlas."""
+"""Inversion of the features of a layer, their reallocation, and the atlas."""
 
 import json
 import pathlib
 
-import h5py
 import keras
 import numpy as np
 import pytest
+import small_network
 import tensorflow as tf
 from PIL import Image
 
@@ -15,26 +15,9 @@ from genconv_tf.cli.main import main
 from genconv_tf.features import Features, features
 
 RNG = np.random.default_rng(0)
+network = pytest.fixture(small_network.network, scope="module")
+image = pytest.fixture(small_network.image, scope="module")
 REAL = pathlib.Path(__file__).parents[2] / "shared/data/weights"
-
-
-@pytest.fixture(scope="module")
-def network():
-    """Two convolutions with pooling between them, and a third filter of the first that is dead."""
-    image = keras.Input((None, None, 3))
-    x = keras.layers.Rescaling(1 / 128, -1, name="scaled")(image)
-    x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="low")(x)
-    y = keras.layers.AveragePooling2D(2, name="pool")(x)
-    y = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="high")(y)
-    model = keras.Model(image, y)
-    for name in ("low", "high"):
-        layer = model.get_layer(name)
-        kernel = RNG.normal(size=layer.kernel.shape) / np.sqrt(np.prod(layer.kernel.shape[:-1]) / 2)
-        layer.set_weights([kernel, 0.1 * RNG.normal(size=layer.bias.shape)])
-    kernel, bias = model.get_layer("low").get_weights()
-    kernel[..., 2], bias[2] = 0.0, -1.0
-    model.get_layer("low").set_weights([kernel, bias])
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +25,6 @@ def saved(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("network") / "own.keras"
     network.save(path)
     return str(path)
-
-
-@pytest.fixture(scope="module")
-def image():
-    x = np.linspace(0, 3 * np.pi, 24)
-    shade = 128 + 60 * np.sin(x)[:, None, None] * np.cos([0.7, 1.0, 1.4] * x[:, None])[None]
-    return (shade + RNG.normal(size=(24, 24, 3))).astype(np.float32)
 
 
 def file_of(tmp_path, image, name="image.png"):
@@ -111,6 +87,20 @@ def test_shares_of_a_dirichlet_distribution(network, image):
         inversion.energies_of(code, code[..., :4])
 
 
+def test_shares_of_faint_maps_are_finite():
+    code = np.zeros((4, 4, 3), np.float32)
+    code[..., 0], code[0, 0, 1] = 1.0, 1e-38
+    for seed in range(-2, 2):
+        assert np.isfinite(inversion.random_energies(code, seed=seed)).all()
+    with pytest.raises(ValueError, match="finite concentration"):
+        inversion.random_energies(code, np.inf)
+
+
+def test_a_style_smaller_than_what_a_filter_sees_is_named(network, image):
+    with pytest.raises(ValueError, match=r"a style image of at least 8x8.*Received: 6x24"):
+        inversion.stylise(features("high", network), image, image[:6], inversion.gram)
+
+
 def test_a_dead_filter_and_none_are_named(network, image):
     code = features("low", network)(image[None])[0].numpy()
     with pytest.raises(ValueError, match="filter 2 of low, which is dead"):
@@ -124,6 +114,12 @@ def test_a_style_that_no_layer_responds_to_is_named(image):
     own = features("one", keras.Sequential([keras.Input((None, None, 3)), one]))
     with pytest.raises(ValueError, match="a style image that every layer responds to"):
         inversion.stylise(own, image, np.zeros((16, 16, 3)), inversion.energies, steps=1)
+
+
+def test_a_code_of_another_size_is_named(network):
+    layer = features("high", network)
+    with pytest.raises(ValueError, match="Expected a code of"):
+        inversion.invert(layer, layer(np.zeros((1, 24, 24, 3))), (48, 48))
 
 
 def test_an_image_of_any_dtype_may_start_a_descent():
@@ -161,69 +157,6 @@ def test_an_image_is_smoothed(image):
     assert errors[1] < 0.7 * errors[0]
 
 
-def test_receptive_fields(network):
-    assert features("low", network).receptive_field == 3
-    # 3, then 4 by the pooling, then 8 by a kernel of 3 with steps of 2.
-    assert features("high", network).receptive_field == 8
-
-
-def test_receptive_fields_of_branches_and_of_networks_in_networks():
-    image = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="first")(image)  # 3, 2
-    long = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="long")(x)  # 7, 4
-    long = keras.layers.Conv2D(4, 3, dilation_rate=2, padding="same", name="wide")(long)  # 23, 4
-    short = keras.layers.Conv2D(4, 1, strides=2, name="short")(x)  # 3, 4
-    both = keras.layers.Add(name="both")([short, long])
-    last = keras.layers.Conv2D(4, 3, padding="same", name="last")(both)  # 31, 4
-    inner = keras.Model(image, last)
-    assert features("both", inner).receptive_field == 23
-    assert features("last", inner).receptive_field == 31
-    outer = keras.Input((None, None, 3))
-    above = keras.layers.Conv2D(2, 3, name="above")(inner(outer))  # 39
-    assert features("above", keras.Model(outer, above)).receptive_field == 39
-
-
-def test_a_vgg_of_a_file_pools_by_averages_and_may_end_below_the_top(tmp_path):
-    arrays = {}
-    for name, shape in {"block1_conv1": (3, 3, 3, 64), "block1_conv2": (3, 3, 64, 64),
-                        "block2_conv1": (3, 3, 64, 128)}.items():  # fmt: skip
-        arrays[f"{name}/kernel"] = RNG.normal(size=shape).astype(np.float32) * 0.05
-        arrays[f"{name}/bias"] = np.zeros(shape[-1], np.float32)
-    path = tmp_path / "vgg.npz"
-    np.savez(path, **arrays)
-    x = RNG.uniform(0, 255, (1, 12, 16, 3)).astype(np.float32)
-    h = x[..., ::-1] - np.float32([103.939, 116.779, 123.68])
-    for name in ("block1_conv1", "block1_conv2"):
-        h = tf.nn.relu(tf.nn.conv2d(h, arrays[f"{name}/kernel"], 1, "SAME"))
-    h = tf.nn.avg_pool2d(h, 2, 2, "VALID")
-    h = tf.nn.relu(tf.nn.conv2d(h, arrays["block2_conv1/kernel"], 1, "SAME"))
-    np.testing.assert_allclose(features("block2_conv1", weights=path)(x), h, rtol=1e-3, atol=1e-2)
-    with pytest.raises(ValueError, match="weights of block2_conv2 in"):
-        features("block3_conv1", weights=path)
-    # Every layer of it, and a style by all of them.
-    look = features("block2_conv1", weights=path)
-    codes = look.every_layer(x)
-    assert [code.shape[-1] for code in codes] == [64, 64, 128]
-    np.testing.assert_array_equal(codes[-1], look(x))
-    made = inversion.stylise(look, x[0], x[0, ::-1], inversion.gram, steps=3)
-    assert made.shape == x[0].shape
-    for name, content in (("cut.npz", path.read_bytes()[:1000]), ("array.npz", b"")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=r"Expected an \.npz"):
-            features("block1_conv1", weights=tmp_path / name)
-
-
-def test_without_a_network_it_says_what_to_do(monkeypatch):
-    def refused(*args, **kwargs):
-        raise Exception("URL fetch failure on https://example.org: refused")
-
-    monkeypatch.setattr(keras.applications.vgg19, "get_file", refused, raising=False)
-    monkeypatch.setattr(keras.utils, "get_file", refused)
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", refused)
-    with pytest.raises(ValueError, match=r"a file of one's own\. Received: .*refused"):
-        features("block1_conv1")
-
-
 def test_the_layer_that_is_asked_for_is_the_last_of_every_layer(image):
     x = given = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3, name="conv")(x)
@@ -237,78 +170,6 @@ def test_the_layer_that_is_asked_for_is_the_last_of_every_layer(image):
         inversion.one_filter(codes[0][0] - 1.0, 0)
     with pytest.raises(ValueError, match="codes with some response"):
         inversion.invert(look, tf.zeros_like(codes[-1]), image.shape[:2])
-
-
-def test_a_squeezenet_of_a_file_in_the_order_of_its_layers(tmp_path):
-    from genconv_tf.squeezenet import _FIRES
-
-    path = tmp_path / "squeeze.h5"
-    with h5py.File(path, "w") as file:
-
-        def layer(name, shape):
-            file[f"{name}/{name}_b"] = np.full(shape[-1], 0.01, np.float32)
-            kernel = RNG.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1]))
-            file[f"{name}/uniform"] = kernel.astype(np.float32)
-
-        layer("conv1", (3, 3, 3, 64))
-        channels = 64
-        for fire, (squeeze, expand) in _FIRES.items():
-            layer(f"fire{fire}/squeeze1x1", (1, 1, channels, squeeze))
-            for k in (1, 3):
-                layer(f"fire{fire}/expand{k}x{k}", (k, k, squeeze, expand))
-            channels = 2 * expand
-    x = RNG.uniform(0, 255, (1, 67, 67, 3)).astype(np.float32)
-    low = features("fire2_squeeze1x1", "squeezenet", path)
-    with h5py.File(path) as file:
-        h = x[..., ::-1] - np.float32([103.939, 116.779, 123.68])
-        h = tf.nn.relu(tf.nn.conv2d(h, file["conv1/uniform"][()], 2, "VALID") + 0.01)
-        h = tf.nn.max_pool2d(h, 3, 2, "VALID")
-        h = tf.nn.relu(tf.nn.conv2d(h, file["fire2/squeeze1x1/uniform"][()], 1, "SAME") + 0.01)
-    np.testing.assert_allclose(low(x), h, rtol=1e-3, atol=1e-2)
-    assert features("fire9_concat", "squeezenet", path)(x).shape == (1, 3, 3, 512)
-    with pytest.raises(ValueError, match="weights of SqueezeNet"):
-        features("conv1", "squeezenet", tmp_path / "none.h5")
-
-
-def test_a_network_sees_what_it_was_trained_with(network, image):
-    x = image[None]
-    seen = {
-        None: x,
-        "caffe": x[..., ::-1] - np.array([103.939, 116.779, 123.68]),
-        "tf": x / 127.5 - 1,
-        "torch": (x / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225]),
-    }
-    low = keras.Model(network.input, network.get_layer("low").output)
-    for mode, pixels in seen.items():
-        expected = low(pixels.astype(np.float32))
-        np.testing.assert_allclose(features("low", network, preprocess=mode)(x), expected,
-                                   rtol=1e-4, atol=1e-3)  # fmt: skip
-    with pytest.raises(ValueError, match="Expected a preprocessing of"):
-        features("low", network, preprocess="mean")
-    with pytest.raises(ValueError, match="Expected no preprocessing of vgg19"):
-        features("block1_conv1", "vgg19", preprocess="tf")
-
-
-def test_what_there_is_none_of_is_named(network, tmp_path):
-    with pytest.raises(ValueError, match=r"did you mean high\?.*Received: 'hgih'"):
-        features("hgih", network)
-    with pytest.raises(ValueError, match="Expected a network of"):
-        features("low", "vgg99")
-    with pytest.raises(ValueError, match="weights file for squeezenet"):
-        features("conv1", "squeezenet")
-    (tmp_path / "text.npz").write_text("none")
-    with pytest.raises(ValueError, match=r"Expected an \.npz"):
-        features("block1_conv1", weights=tmp_path / "text.npz")
-    np.savez(tmp_path / "other.npz", **{"block1_conv1/kernel": np.zeros((3, 3, 3, 8)),
-                                        "block1_conv1/bias": np.zeros(8)})  # fmt: skip
-    with pytest.raises(ValueError, match=r"Expected weights of \[\(3, 3, 3, 64\).* block1_conv1"):
-        features("block1_conv1", weights=tmp_path / "other.npz")
-    (tmp_path / "broken.keras").write_text("none")
-    with pytest.raises(ValueError, match="Expected a whole"):
-        features("low", str(tmp_path / "broken.keras"))
-    layer = features("high", network)
-    with pytest.raises(ValueError, match="Expected a code of"):
-        inversion.invert(layer, layer(np.zeros((1, 24, 24, 3))), (48, 48))
 
 
 @pytest.mark.parametrize(
@@ -334,9 +195,12 @@ def test_invert_writes_a_picture(saved, image, tmp_path, change, name, capsys):
         (["--layer", "lov"], "did you mean low?"),
         (["--layer", "low", "--filter", "2"], "filter 2 of low, which is dead there"),
         (["--layer", "high", "--style", "SMALL"], "a style image of at least 8x8"),
+        (["--layer", "high", "--style", "SMALL", "--size", "32"], "least 8x8, what a filter of"),
         (["--layer", "high", "--size", "1"], "Expected an RGB image that high responds to"),
         (["--layer", "low", "--match", "gram"], "Expected --style with --match gram"),
         (["--layer", "low", "--filter", "1", "--random"], "not allowed with"),
+        (["--layer", "low", "--weights", "own.npz"], "Expected weights of a network by its name"),
+        (["--layer", "low", "--pooling", "max"], "Expected pooling with a VGG alone"),
     ],
 )
 def test_what_cannot_be_inverted_is_said_in_one_line(

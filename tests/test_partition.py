@@ -96,6 +96,30 @@ def test_log_z_of_a_linear_score(s):
         assert estimate.effective > 20 and estimate.acceptance > 0.5
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+def test_log_z_within_bounds(kind):
+    # Along each axis Z is the mean of exp(bx) over the interval, under q restricted to it.
+    s, b, low, high = 1.5, np.array([2.0, -0.7]), -0.5, 1.0
+    line = np.linspace(low, high, 20001)
+    q = np.exp(-(line**2) / (2 * s**2)) if kind == "gaussian" else np.ones_like(line)
+    exact = sum(np.log(np.average(np.exp(c * line), weights=q)) for c in b)
+    reference, bounds = Reference(kind, s), (low, high)
+
+    def f(x):
+        return tf.reduce_sum(x * tf.constant(b[:, None], tf.float32), (1, 2))
+
+    how = {"chains": 512, "temperatures": 50, "step_size": 0.3, "bounds": bounds}
+    estimate = log_partition(f, reference, (2, 1), **how)
+    assert abs(estimate.value - exact) < 4 * estimate.error and estimate.error < 0.05
+    x = reference.draw(noise.row_seeds(0, 4000), (2, 1), bounds).numpy()
+    assert x.min() >= low and x.max() <= high
+    mean = np.average(line, weights=q)
+    error = np.sqrt(np.average((line - mean) ** 2, weights=q) / x.size)
+    assert abs(x.mean() - mean) < 4 * error
+    with pytest.raises(ValueError, match="samples within the bounds"):
+        log_partition(f, reference, (2, 1), samples=tf.ones((4, 2, 1)) * 2, bounds=bounds)
+
+
 def test_log_z_of_the_prototype_model_by_numerical_integration():
     # Definition 4 in two dimensions: f = Σ_k max(⟨x, w_k⟩ + b_k, 0).
     network = ScoringNetwork([{"filters": 3, "kernel": "full"}], rank=1, weight_scale=0.8, seed=2)

@@ -103,7 +103,7 @@ def test_an_update_descends_the_penalty_of_its_weight(photograph):
     fresh = GenerativeConvNet(**penalised.get_config())
     chains = penalised.chains.states[0]
     np.testing.assert_array_equal(chains, plain.chains.states[0])
-    seeds = noise.fold(noise.row_seeds(tf.constant(fresh.seed), 1, 0), 0)
+    seeds = noise.fold(noise.update_seeds(fresh.seed, 1, 0), 0)
     penalty, gradients = overshoot(fresh.levels[0], x, chains, seeds)
     assert penalty > 0
     for w, without, g in zip(

@@ -192,7 +192,10 @@ def test_structure_is_of_float32_and_modes_of_a_gaussian_reference():
     layers = [{"filters": 2, "kernel": 3}]
     network = ScoringNetwork(layers, 1, "torus", dtype="mixed_bfloat16")
     network.build((None, 8, 1))
-    with pytest.raises(ValueError, match="network in float32"):
-        piece(network, tf.zeros((1, 8, 1)))
+    x = tf.zeros((1, 8, 1))
+    for refused in (lambda: piece(network, x), lambda: basis_functions(network, x, 0),
+                    lambda: find_mode(network, Reference(), x)):  # fmt: skip
+        with pytest.raises(ValueError, match="network in float32"):
+            refused()
     with pytest.raises(ValueError, match="Gaussian reference"):
-        find_mode(network, Reference("uniform"), tf.zeros((1, 8, 1)))
+        find_mode(network, Reference("uniform"), x)

@@ -50,6 +50,25 @@ def test_chains_of_conditional_learning_differ_from_the_data_in_one_square():
         assert rows[-1] - rows[0] == columns[-1] - columns[0] == 5
 
 
+def test_conditional_learning_compares_chains_with_their_own_images():
+    # Of three images four chains would complete one twice; the images take turns.
+    learner = model(hidden=6, chains=4)
+    learner.compile()
+    learner.build_chains((16, 16))
+    x = tf.random.stateless_normal([3, 16, 16, 1], (1, 1)) + [[[[4.0]]], [[[5.0]]], [[[6.0]]]]
+    means = []
+    for update in range(3):
+        learner.optimizer.iterations.assign(update)
+        observed = learner.observe(x)
+        chains = learner.advance_chains(observed)
+        own, made = observed[-1].numpy(), chains[-1].numpy()
+        assert ((own != made).sum((1, 2, 3)) == 36).all()
+        assert len({row.tobytes() for row in own}) == 3 and (own[0] == own[3]).all()
+        # Windows of the images differ by at most two pixels; their means tell which is which.
+        means.append(own[0].mean())
+    np.testing.assert_allclose(means, [4, 5, 6], atol=0.3)
+
+
 def test_chains_start_at_the_mean_of_their_image():
     learner = model(start="mean")
     object.__setattr__(learner.levels[1].sampler, "step_size", 1e-6)
@@ -69,6 +88,14 @@ def test_hidden_squares_need_as_many_chains_at_every_level():
 
 @pytest.mark.parametrize("kernel", [3, "full"])
 def test_gradients_are_divided_by_the_variance_of_what_they_weigh(kernel):
+    check_variances(kernel)
+
+
+def test_lists_of_full_lengths_are_full():
+    check_variances(["full"])
+
+
+def check_variances(kernel):
     network = ScoringNetwork([{"filters": 2, "kernel": kernel}], 1, "valid")
     network.build((None, 8, 3))
     scale = np.array([1.0, 5.0, 20.0])
@@ -84,3 +111,13 @@ def test_gradients_are_divided_by_the_variance_of_what_they_weigh(kernel):
     np.testing.assert_allclose(
         kernel[..., 0], np.broadcast_to(expected, kernel.shape[:2]), rtol=1e-4
     )
+
+
+def test_what_weights_above_pooling_weigh_is_pooled():
+    pooling = {"operation": "max", "kernel": 2, "stride": 2}
+    network = ScoringNetwork([pooling, {"filters": 2, "kernel": 3}], 1, "valid")
+    network.build((None, 16, 3))
+    x = tf.random.stateless_normal([200, 16, 3], (4, 2)) * [1.0, 2.0, 3.0]
+    kernel, _ = by_variance(network, x, [tf.ones_like(w) for w in network.trainable_variables])
+    pooled = np.maximum(x[:, ::2], x[:, 1::2])
+    np.testing.assert_allclose(kernel[0, :, 0], 1 / pooled.var((0, 1)), rtol=1e-4)

@@ -31,5 +31,5 @@ def run(options):
 def noise(options):
     """White noise, to which every filter responds everywhere: `(size, size, 3)`."""
     size = options.size or SIZE
-    rng = np.random.default_rng(options.seed)
+    rng = np.random.default_rng(options.seed % 2**32)  # NumPy takes no seed below 0
     return np.clip(128 + 40 * rng.standard_normal((size, size, 3)), 0, 255).astype(np.float32)

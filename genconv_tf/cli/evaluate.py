@@ -13,6 +13,8 @@ from genconv_tf.data.videos import read_video
 def run(options):
     name = options.exemplar.lower()
     if name.endswith(SOUNDS):
+        if options.vgg:
+            raise ValueError(f"Expected --vgg with images or videos. Received: {options.exemplar}")
         read = read_sound
     elif name.endswith(VIDEOS) or os.path.isdir(options.exemplar):
         read = read_video

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from genconv_tf import GenerativeConvNet, files, noise, patterns, pyramid, structure
 from genconv_tf.card import sheet
-from genconv_tf.data.decode import read_image, write_image
+from genconv_tf.data.decode import as_rgb, read_image, write_image
 from genconv_tf.data.images import to_size
 from genconv_tf.energy import relative_error
 
@@ -56,7 +56,7 @@ def _fits(network, layer, x):
 
 def detected(network, x, layer, preprocessing):
     """For each filter the image with frames where it finds its pattern, the strongest whitest."""
-    image, rows = preprocessing.decode(x).numpy()[0], []
+    image, rows = as_rgb(preprocessing.decode(x)[0]), []
     for found in patterns.detections(network, x, layer):
         shown = Image.fromarray(image)
         draw = ImageDraw.Draw(shown)

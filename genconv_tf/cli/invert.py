@@ -12,10 +12,14 @@ from genconv_tf.features import features
 
 
 def run(options):
+    if options.smooth:
+        inversion.total_variation()  # or say that it is missing before the image is made
     layer = load(options)
     image = read(options.image, options.size)
     check_size(image, layer)
     style = None if options.style is None else read_style(options, layer)
+    folder = pathlib.Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
     if options.match is not None:
         if style is None:
             raise ValueError(f"Expected --style with --match {options.match}. Received none")
@@ -29,8 +33,6 @@ def run(options):
             layer, wanted[None], image.shape[:2], options.steps, seed=options.seed
         )
         made, note = made[0], f"; relative error of its features {errors[0]:.3f}"
-    folder = pathlib.Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{what}_{options.layer}.png"
     write_image(path, inversion.smoothed(made, options.smooth) if options.smooth else made)
     if not options.quiet:
@@ -39,8 +41,8 @@ def run(options):
 
 def load(options):
     """The layer that the options name."""
-    weights = options.weights or "keras"
-    return features(options.layer, options.network, weights, options.pooling, options.preprocessing)
+    return features(options.layer, options.network, options.weights, options.pooling,
+                    options.preprocessing)  # fmt: skip
 
 
 def read(path, size):
@@ -56,11 +58,9 @@ def read(path, size):
 def read_style(options, layer):
     """The style image, in which a filter of the layer must find room: beyond its edge is none of
     its style."""
-    style, least = read(options.style, options.size), layer.receptive_field
-    height, width = style.shape[:2]
-    if min(height, width) < least:
-        raise ValueError(f"Expected a style image of at least {least}x{least}, what a filter of "
-                         f"{layer.layer} sees. Received: {height}x{width}")  # fmt: skip
+    given, style = read_image(options.style), read(options.style, options.size)
+    for image in (given, style):  # made larger, a small one has no more of its style
+        inversion.check_style(layer, image)
     return style
 
 

@@ -243,7 +243,7 @@ def _add_features(one, steps):
                      help="of a .keras file: what it was trained with, as keras.applications "
                           "names it (default: pixels in [0, 255])")  # fmt: skip
     one.add_argument("--weights", metavar="FILE", help="instead of those that Keras downloads")
-    one.add_argument("--pooling", default="average", choices=["average", "max"], help="of a VGG")
+    one.add_argument("--pooling", choices=["average", "max"], help="of a VGG (default: average)")
     one.add_argument("--size", type=_at_least(1), metavar="N", help="of the long edge, in pixels")
     one.add_argument("--steps", type=_at_least(1), default=steps, metavar="N",
                      help=f"of the optimiser, at most (default: {steps})")  # fmt: skip

@@ -45,9 +45,18 @@ def read_image(path):
 
 
 def write_image(path, pixels):
-    """Write `(height, width, 3)` uint8 to `path`, whole or not at all."""
+    """Write `(height, width, 3)` uint8, or one channel of grey, to `path`, whole or not at all."""
+    image = Image.fromarray(as_rgb(pixels))
     with whole_file(path) as partial:
-        Image.fromarray(np.asarray(pixels, np.uint8)).save(partial, format="PNG")
+        image.save(partial, format="PNG")
+
+
+def as_rgb(pixels):
+    """Pixels `(..., 3)`, or one channel of grey three times, as `(..., 3)` uint8."""
+    pixels = np.asarray(pixels, np.uint8)
+    if pixels.shape[-1] not in (1, 3):
+        raise ValueError(f"Expected pixels of 1 or 3 channels. Received: {pixels.shape[-1]}")
+    return np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
 
 
 def _rgb(image):

@@ -6,7 +6,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf.data.decode import write_image
+from genconv_tf.data.decode import as_rgb, write_image
 from genconv_tf.data.images import images
 from genconv_tf.data.sounds import RATE, sound_libraries, sounds, write_sound
 from genconv_tf.data.videos import video_library, videos, write_video
@@ -86,10 +86,10 @@ def picture(media):
     """
     media = np.asarray(media)
     if media.ndim == 3:
-        return media.astype(np.uint8)
+        return as_rgb(media)
     if media.ndim == 4:
         shown = np.linspace(0, len(media) - 1, min(FRAMES, len(media))).round().astype(int)
-        return np.concatenate(media[shown].astype(np.uint8), axis=1)
+        return np.concatenate(as_rgb(media[shown]), axis=1)
     wave = media.reshape(-1)
     both = np.concatenate([_waveform(wave), np.full((4, WIDTH), 128.0), _spectrogram(wave)])
     return np.repeat(both[..., None], 3, axis=2).astype(np.uint8)

@@ -236,7 +236,7 @@ def write_video(path, video, rate=RATE):
 
     Files appear whole or not at all. `rate` is in frames a second.
     """
-    path, video = os.fspath(path), np.asarray(video, np.uint8)
+    path, video = os.fspath(path), decode.as_rgb(video)
     extension = os.path.splitext(path)[1].lower()
     if extension == ".gif":
         _write_gif(path, video, rate)
