@@ -15,10 +15,11 @@ import importlib.util
 import json
 import math
 import os
-import resource
 import subprocess
 import sys
 import time
+
+from resident import peak_gib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -208,8 +209,7 @@ def measure_alone(net, name, precision, chains, seconds):
 def one(net, name, precision, chains, seconds):
     steps = max(2, 20 // chains)
     rate = PEERS[name][1](NETS[net], precision, chains, steps, seconds)
-    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"rate": rate, "memory": kib / 2**20}))
+    print(json.dumps({"rate": rate, "memory": peak_gib()}))
 
 
 def main():

@@ -7,11 +7,12 @@ The second is the whole of `genconv sample PRESET --num 1 --size N`, by the mode
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+
+from resident import peak_gib
 
 
 def training(recipe="texture-paper", updates=2):
@@ -101,9 +102,8 @@ def main():
             TASKS[options.one]()
         else:
             canvas(options.model, options.size, steps=0)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         seconds = time.perf_counter() - start
-        print(f"{options.one or options.model}: {peak:.2f} GiB, {seconds:.0f} s")
+        print(f"{options.one or options.model}: {peak_gib():.2f} GiB, {seconds:.0f} s")
         return
     for name in options.tasks or TASKS:
         subprocess.run([sys.executable, __file__, "--one", name], check=True)

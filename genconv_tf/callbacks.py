@@ -100,7 +100,14 @@ class Checkpoint(keras.callbacks.Callback):
     """Save the whole state of a training, so that a resumed one ends with the same bytes.
 
     Weights, optimizer and chains are saved; the noise is a function of the update and needs no
-    state. Saving is atomic: a run killed at any moment finds its last complete checkpoint.
+    state. Saving is atomic: a run killed at any moment finds its last complete checkpoint. The end
+    of `fit` is saved as well. To go on:
+
+        model.compile(...)
+        model.build_chains(data.element_spec.shape[1:-1])
+        checkpoint = Checkpoint(folder)
+        done = checkpoint.restore(model)
+        model.fit(data.repeat(), steps_per_epoch=updates - done, callbacks=[checkpoint])
 
     Args:
         folder: of the checkpoints; the last two are kept.
@@ -114,6 +121,10 @@ class Checkpoint(keras.callbacks.Callback):
 
     def restore(self, model):
         """Bring a compiled `model` with its chains to the last checkpoint; the updates done."""
+        if model.chains is None or not model.compiled:
+            raise ValueError("Expected a compiled model with chains: compile and build_chains. "
+                             "Received: one without")  # fmt: skip
+        model.optimizer.build(model.trainable_variables)
         self._manage(model)
         latest = self._manager.latest_checkpoint
         if latest is None:
@@ -129,13 +140,22 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self._manager is None:
             self._manage(self.model)
-        self._saved = time.monotonic()
+        self._saved, self._healthy = time.monotonic(), True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         # After the last update `fit` averages and calibrates: what is not, is not the end.
-        last = batch + 1 == self.params["steps"]
+        ends = batch + 1 == self.params["steps"] and self._epoch + 1 == self.params["epochs"]
         due = time.monotonic() - self._saved >= self.seconds
-        if due and not last and _healthy(self.model, logs):
+        self._healthy = _healthy(self.model, logs)
+        if due and not ends and self._healthy:
+            self.save()
+
+    def on_fit_end(self):
+        """What `GenerativeConvNet.fit` ends with, after it has averaged and calibrated."""
+        if self._healthy:
             self.save()
 
     def save(self):

@@ -6,7 +6,7 @@ import numpy as np
 
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import picture, write_moving
-from genconv_tf.integrity import CONFIG, WEIGHTS
+from genconv_tf.integrity import CONFIG, GRAPH, VARIABLES, WEIGHTS
 from genconv_tf.kinds import KINDS
 from genconv_tf.metadata import given_filters
 from genconv_tf.sizes import shown
@@ -14,7 +14,6 @@ from genconv_tf.sizes import shown
 EXEMPLAR, SAMPLES = "exemplar.png", "samples.png"
 FACTS = ("summary", "source", "licence", "recipe", "command", "figures")  # of where it comes from
 # Of a SavedModel: the weights, and what says that it is one.
-VARIABLES, GRAPH = "variables/variables.data-00000-of-00001", "saved_model.pb"
 
 # Tasks of the Hugging Face Hub, which has none for sounds and videos out of nothing.
 PIPELINES = {2: "unconditional-image-generation"}

@@ -13,26 +13,62 @@ END = LARGEST  # more steps than any chain takes
 SAMPLED = tuple(tf.TensorSpec(shape, tf.int32) for shape in ([None, 2], [None], [], []))
 
 
-def check_shape(rank, levels, seed):
-    """Raise a `ValueError` unless there can be a pyramid of so many axes and levels, and of this
-    seed."""
+def check_shape(rank, levels, channels, seed):
+    """Raise a `ValueError` unless there can be a pyramid of so many axes, levels and channels, and
+    of this seed."""
     noise.check_seed(seed)
     if rank not in (1, 2, 3):
         raise ValueError(f"Expected a rank of 1, 2 or 3. Received: {rank!r}")
-    if not isinstance(levels, int) or levels < 1:
-        raise ValueError(f"Expected at least one level. Received: levels={levels!r}")
+    for name, value in (("level", levels), ("channel", channels)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"Expected at least one {name}. Received: {name}s={value!r}")
+
+
+def check_bank(bank):
+    """Raise a `ValueError` unless `bank` can be the arguments of `banks.make`."""
+    if not isinstance(bank, dict) or not isinstance(bank.get("filters"), str):
+        raise ValueError('Expected a bank as a table of settings, {filters = "linear"} or of a '
+                         f"network. Received: {bank!r}")  # fmt: skip
+    named = bank.get("layers", ())
+    if not isinstance(named, (list, tuple)) or not all(isinstance(one, str) for one in named):
+        raise ValueError(f"Expected names of layers of a bank. Received: {named!r}")
+    numbers = [n for name in ("wavelengths", "differences") for n in np.ravel(bank.get(name, ()))]
+    if not all(np.isfinite(n) for n in numbers if not isinstance(n, str)):
+        raise ValueError(f"Expected finite lengths of filters. Received: {numbers}")
 
 
 def check_sample(model, num, size, steps):
     """`size` as one length for each axis, if `model` can make `num` samples of it."""
+    check_counts(num, steps)
+    return sizes.check_size(model.least_size, sizes.lengths(size, model.rank), model.only_size)
+
+
+def check_counts(num, steps):
+    """Raise a `ValueError` if there cannot be so many samples, or steps of them."""
     if not isinstance(num, int) or num < 1:
         raise ValueError(f"Expected num >= 1. Received: {num!r}")
     if not isinstance(steps, int) or steps < 0:
         raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
-    size = sizes.lengths(size, model.rank)
     if max(num, steps) > LARGEST:
         raise ValueError(f"Expected numbers up to {LARGEST}. Received: {num}, {steps}")
-    return sizes.check_size(model.least_size, size, model.only_size)
+
+
+def check_learning(model, shape):
+    """Raise a `ValueError` if the `Learning` of a model with chains does not fit its levels, or
+    data of `shape`, `(batch, *spatial, channels)`."""
+    settings, count = model.learning, len(model.levels)
+    for name in ("level_rates", "weight_decay", "overshoot_penalty"):
+        per_level(getattr(settings, name), count)
+    if settings.start == "fresh" and settings.hidden is None:
+        return
+    for level, state in zip(model.levels, model.chains.states):
+        have, want = tuple(level.size(shape[1:-1])), tuple(state.shape[1:-1])
+        if any(n < m for n, m in zip(have, want)):
+            raise ValueError("Expected chains no larger than the data that they start from, "
+                             f"{have}. Received: {want}")  # fmt: skip
+    if settings.hidden is not None and settings.hidden > min(want):
+        raise ValueError(f"Expected to hide a square of at most {min(want)}. "
+                         f"Received: {settings.hidden}")  # fmt: skip
 
 
 def check_calibrated(sampler, learning):

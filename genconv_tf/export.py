@@ -73,9 +73,9 @@ class ExportedModel:
         """As `GenerativeConvNet.sample`, and with the same result."""
         from genconv_tf import checks, noise
 
-        rank = self.metadata["rank"]
         size = self.metadata["size"] if size is None else size
-        size = sizes.lengths(size, rank)
+        checks.check_counts(num, steps)
+        size = sizes.lengths(size, self.metadata["rank"])
         sizes.check_size(self.metadata["least_size"], size, self.metadata.get("only_size"))
         inputs = {"seed": noise.row_seeds(seed, num), "size": tf.constant(size),
                   "steps": tf.constant(steps)}  # fmt: skip

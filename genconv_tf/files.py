@@ -8,6 +8,14 @@ import pathlib
 import shutil
 import tempfile
 
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None
+
+PART = ".part"  # what the name of a file ends with while it is written
+ZEROS = bytes(2**20)
+
 
 def sha256(path):
     """Hexadecimal SHA-256 of a file."""
@@ -19,12 +27,22 @@ def sha256(path):
 def whole_file(path):
     """A temporary name, a `str`, whose file becomes `path` when the block ends without an error."""
     path = pathlib.Path(path)
-    partial = path.with_name(f".{path.name}.part")
+    partial = path.with_name(f".{path.name}{PART}")
     try:
         yield str(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def reserve(path, size):
+    """Write a file of `size` zeros, or raise the `OSError` of a full disk: libraries that write
+    HDF5 do not come back from one."""
+    with open(path, "wb") as file:
+        for begin in range(0, size, len(ZEROS)):
+            file.write(ZEROS[: size - begin])
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_text(path, text):
@@ -34,6 +52,45 @@ def write_text(path, text):
 
 def write_json(path, content):
     write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path):
+    """The table in a file of JSON.
+
+    Raises:
+        ValueError: no JSON, or no table.
+    """
+    try:
+        content = json.loads(pathlib.Path(path).read_text())
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(f"Expected a table in JSON. Received: {path}, which is none")
+    return content
+
+
+@contextlib.contextmanager
+def alone(folder):
+    """A folder, made if it is not there, that no other process has in this way.
+
+    Raises:
+        ValueError: another one has.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    held = os.open(folder, os.O_RDONLY)  # the system lets go of it however a process ends
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError("Expected an output folder that no other process is writing. "
+                             f"Received: {folder}") from None  # fmt: skip
+        yield
+    finally:
+        os.close(held)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from genconv_tf import files
 
 CONFIG, WEIGHTS, METADATA, CARD = "config.json", "model.weights.h5", "metadata.json", "README.md"
 INDEX = "index.json"
+VARIABLES, GRAPH = "variables/variables.data-00000-of-00001", "saved_model.pb"
 EXTRA = "assets.extra"  # where a SavedModel has its metadata and card
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -35,8 +36,11 @@ def verify(folder, metadata=METADATA, above=1):
     folder = pathlib.Path(folder).absolute()
     try:
         expected = dict(json.loads((folder / metadata).read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"Expected {metadata} with checksums. Received: {folder}") from None
+    for name in (CONFIG, WEIGHTS) if metadata == METADATA else (GRAPH, VARIABLES):
+        if name not in expected:
+            raise ValueError(f"Expected the checksum of {name} in {metadata}. Received: {folder}")
     for base in (folder, *folder.parents[:above]):
         listed = _listed(base / INDEX, folder.relative_to(base).as_posix())
         unlisted = set(_published(folder)) - set(listed) if listed else ()

@@ -47,6 +47,7 @@ class Layer:
         else:
             self._check_operation()
         self._check_count("padding", 0)
+        self._check_count("learning_rate", 0)
         object.__setattr__(self, "kernel", _frozen(self.kernel, "kernel", allow_full=True))
         object.__setattr__(self, "stride", _frozen(self.stride, "stride"))
 

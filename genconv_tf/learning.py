@@ -107,6 +107,19 @@ class Learning:
         for count in self.chains if isinstance(self.chains, tuple) else (self.chains,):
             if count < 1:
                 raise ValueError(f"Expected at least one chain. Received: chains={self.chains!r}")
+        sizes = self.chain_size if isinstance(self.chain_size, tuple) else (self.chain_size,)
+        if any(n is not None and n < 1 for n in sizes):
+            raise ValueError(f"Expected chain_size >= 1. Received: {self.chain_size!r}")
+        for name in ("clip", "grow_rate", "limit"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"Expected {name} above 0. Received: {value!r}")
+        if not self.bias_rate >= 0:
+            raise ValueError(f"Expected bias_rate >= 0. Received: {self.bias_rate!r}")
+        for name in ("learning_rate", "final_learning_rate"):
+            value = self.optimizer.get(name)
+            if isinstance(value, (int, float)) and not value >= 0:
+                raise ValueError(f"Expected optimizer.{name} >= 0. Received: {value!r}")
 
     @property
     def contrastive(self):

@@ -62,8 +62,8 @@ class GenerativeConvNet(keras.Model):
         **kwargs,
     ):
         super().__init__(**{"name": "generative_conv_net", **kwargs})
-        checks.check_shape(rank, levels, seed)
-        size, factor = sizes.lengths(size, rank), sizes.lengths(factor, rank)
+        checks.check_shape(rank, levels, channels, seed)
+        size, factor = sizes.lengths(size, rank), sizes.lengths(factor, rank, "factor")
         self.reference = made(Reference, reference)
         self.sampler = made(pyramid.Sampler, sampler)
         self.learning = made(ml.Learning, learning)
@@ -80,6 +80,7 @@ class GenerativeConvNet(keras.Model):
         own = ("layers", "rank", "boundary", "weight_init", "weight_scale")
         network = {name: self._config[name] for name in own}
         if bank is not None:
+            checks.check_bank(bank)
             network["bank"] = banks.make(**{**self.preprocessing.affine(channels), **bank})
             self._config["bank"] = network["bank"].config
         network["dtype"] = "mixed_bfloat16" if resolved == "bfloat16" else "float32"
@@ -143,7 +144,7 @@ class GenerativeConvNet(keras.Model):
     def build_chains(self, data_size=None):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
         size = self.learning.chain_size or sizes.chain_size(self.levels, data_size or self.size)
-        size = sizes.lengths(size, self.rank)
+        size = sizes.lengths(size, self.rank, "chain_size")
         sizes.check_only(sizes.only_size(self.levels, self.size), size, "chains")
         checks.check_penalised(self.levels, size, self.learning.overshoot_penalty)
         counts = pyramid.per_level(self.learning.chains, len(self.levels))
@@ -167,6 +168,8 @@ class GenerativeConvNet(keras.Model):
         history = super().fit(x, *args, **kwargs)
         if self.calibrations:
             self.calibrate(x if calibration_data is None else calibration_data)
+        for callback in kwargs.get("callbacks") or ():
+            getattr(callback, "on_fit_end", lambda: None)()
         return history
 
     def calibrate(self, x, num=None, seed=0):

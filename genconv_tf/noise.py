@@ -25,6 +25,8 @@ def row_seeds(seed, count):
 
 def check_seed(seed):
     """Raise a `ValueError` if an int is no seed: of a longer one the first bits would be lost."""
+    if isinstance(seed, (str, float)):
+        raise ValueError(f"Expected an integer as a seed. Received: {seed!r}")
     if isinstance(seed, int) and not -LARGEST - 1 <= seed <= LARGEST:
         raise ValueError(f"Expected a seed of 32 bits, -2^31 to 2^31 - 1. Received: {seed}")
 

@@ -1,6 +1,7 @@
 """Presets: a learned model as a folder of config.json, weights, metadata.json and a model card."""
 
 import json
+import math
 import pathlib
 
 import h5py
@@ -43,7 +44,11 @@ def save(model, folder, replace=False, exemplar=None, samples=None, half=False, 
     with files.whole_folder(folder, replace) as partial:
         files.write_json(partial / CONFIG, _serialised(model))
         # Without an optimizer, whose state would treble the file and name the run.
-        model.twin().save_weights(partial / WEIGHTS)
+        twin = model.twin()
+        # HDF5 takes some kilobytes for the name and place of each array of float32.
+        total = sum(2**13 + 4 * math.prod(w.shape) for w in twin.weights)
+        files.reserve(partial / WEIGHTS, 2**16 + total)
+        twin.save_weights(partial / WEIGHTS)
         if half:
             _halve(partial / WEIGHTS)
         media = cards.write_media(partial, exemplar, samples, model.preprocessing.rate)
@@ -114,7 +119,10 @@ def load(preset, kind):
         if folder not in catalogue.cached().values():
             raise
         raise ValueError(f"{error}; remove {folder} to download it again") from None
-    model = kind.from_config(json.loads((folder / CONFIG).read_text())["config"])
+    config = files.read_json(folder / CONFIG).get("config")
+    if not isinstance(config, dict):
+        raise ValueError(f"Expected the arguments of a model in {CONFIG}. Received: {folder}")
+    model = kind.from_config(config)
     model.load_weights(folder / WEIGHTS)
     return model
 

@@ -75,6 +75,10 @@ class Sampler:
                 if self.adjusted and number == 0 and field.name != "start_std":
                     raise ValueError(f"Expected {field.name} above 0 for adjusted steps. "
                                      f"Received: {value!r}")  # fmt: skip
+                geometric = getattr(self, f"final_{field.name}", None) is not None
+                if geometric and number == 0:
+                    raise ValueError(f"Expected {field.name} above 0 where it goes on to "
+                                     f"final_{field.name}. Received: {value!r}")  # fmt: skip
 
     @property
     def last_step_size(self):
@@ -352,6 +356,8 @@ def levels_of(data, levels):
 
 def layers_of(layers, levels):
     """The layers of each level: a list of lists gives each its own, one list gives all the same."""
+    if not isinstance(layers, (tuple, list)):
+        raise ValueError(f"Expected a list of layers. Received: {layers!r}")
     if not layers or not isinstance(layers[0], (tuple, list)):
         return [layers] * levels
     if len(layers) != levels:

@@ -57,6 +57,7 @@ def model_config(recipe, data=None, changes=None):
     config = dict(content["model"])
     if "layers" not in config:
         raise ValueError(f"Expected model.layers in the recipe. Received: {sorted(config)}")
+    _check_layers(config["layers"])
     for part in ("reference", "sampler", "learning"):
         config[part] = content[part]
     if data is not None:
@@ -68,6 +69,13 @@ def model_config(recipe, data=None, changes=None):
         if "size" not in config and None not in tuple(size):
             config["size"] = tuple(size)
     return config
+
+
+def _check_layers(layers):
+    """Refuse what is neither a list of tables nor one of such lists, one for each level."""
+    for own in layers if isinstance(layers, list) else [None]:
+        if not all(isinstance(one, dict) for one in (own if isinstance(own, list) else [own])):
+            raise ValueError(f"Expected model.layers as a list of tables. Received: {layers!r}")
 
 
 def parse_setting(text):
@@ -90,7 +98,7 @@ def _read(recipe, changes):
     path = _find(recipe)
     try:
         content = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"Expected a TOML recipe. Received: {path} ({error})") from None
     for dotted, value in (changes or {}).items():
         *sections, key = dotted.split(".")

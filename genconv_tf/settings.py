@@ -19,6 +19,9 @@ def made(kind, value):
     """
     if isinstance(value, kind):
         return value
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"Expected a table of settings of a {kind.__name__.lower()}. "
+                         f"Received: {value!r}")  # fmt: skip
     known = [field.name for field in dataclasses.fields(kind)]
     unknown = [name for name in value or {} if name not in known]
     if unknown:

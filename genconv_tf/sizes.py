@@ -1,15 +1,25 @@
 """Which sizes a pyramid of levels can learn from and be sampled at."""
 
 import math
+import numbers
 
 import numpy as np
 
 from genconv_tf.settings import LARGEST
 
 
-def lengths(size, rank):
-    """`size` along each of `rank` axes: an int is the same along all."""
-    return (size,) * rank if isinstance(size, int) else tuple(size)
+def lengths(size, rank, name="size"):
+    """`size` along each of `rank` axes: an int is the same along all.
+
+    Raises:
+        ValueError: neither an int nor as many; `name` is what it is called.
+    """
+    several = (size,) * rank if isinstance(size, numbers.Integral) else size
+    words = isinstance(several, str) or not np.iterable(several)
+    if words or not all(isinstance(n, numbers.Integral) for n in several) or len(several) != rank:
+        raise ValueError(f"Expected a {name} of {rank} positive lengths, or one for all. "
+                         f"Received: {size!r}")  # fmt: skip
+    return tuple(int(n) for n in several)
 
 
 def phases_of(levels, size):

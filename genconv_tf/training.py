@@ -7,7 +7,7 @@ import pathlib
 import keras
 import numpy as np
 
-from genconv_tf import callbacks, files, presets, recipes, sizes
+from genconv_tf import callbacks, checks, files, presets, recipes, sizes
 from genconv_tf.data import media
 from genconv_tf.model import GenerativeConvNet
 
@@ -48,16 +48,16 @@ def train(recipe, data, output, updates=None, seed=None, changes=None, resume=Fa
     marks = _marks(data)
     _check_output(output, config, marks, resume)
     _check_data(config, data)
-    output.mkdir(parents=True, exist_ok=True)
-    files.write_json(output / RUN, {**config, MARKS: marks})
-    model = None
-    for stage, layers in enumerate(stages(config)):
-        model = _stage(output, stage, {**config, "layers": layers}, model, data, quiet, sheets)
-    # One of a model of persistent chains, which takes many times the steps of an update.
-    samples = model.sample(4 if model.learning.rejuvenation > 0 else 1, seed=1)
-    presets.save(
-        model, output / "preset", replace=True, exemplar=exemplar, samples=samples, **facts or {}
-    )
+    with files.alone(output):
+        _check_output(output, config, marks, resume)  # another may have begun since
+        files.write_json(output / RUN, {**config, MARKS: marks})
+        model = None
+        for stage, layers in enumerate(stages(config)):
+            model = _stage(output, stage, {**config, "layers": layers}, model, data, quiet, sheets)
+        # One of a model of persistent chains, which takes many times the steps of an update.
+        samples = model.sample(4 if model.learning.rejuvenation > 0 else 1, seed=1)
+        presets.save(model, output / "preset", replace=True, exemplar=exemplar, samples=samples,
+                     **facts or {})  # fmt: skip
     return model
 
 
@@ -132,6 +132,7 @@ def _check_data(config, data):
         sizes.check_data(model.levels, model.channels, data.element_spec.shape, model.size)
         model.build_chains(size)
         model.learning.make_optimizer()
+        checks.check_learning(model, data.element_spec.shape)
 
 
 def _stage(output, stage, config, below, data, quiet, sheets):
@@ -184,23 +185,28 @@ def _marks(data):
 
 def _same_data(one, other):
     """Whether two `_marks` are of the same data; on two machines values differ in rounding."""
-    if one["shape"] != other["shape"]:
+    if not isinstance(one, dict) or one.get("shape") != other["shape"]:
         return False
     return np.allclose(one["values"], other["values"], rtol=0, atol=0.01 * np.std(one["values"]))
+
+
+def _kept(path):
+    """Whether a file is more than what a killed process left of one that it was writing."""
+    return not (path.name.startswith(".") and path.name.endswith(files.PART))
 
 
 def _check_output(output, config, marks, resume):
     """Refuse a folder that holds something else, or a run of other settings or data."""
     run = output / RUN
     if not resume:
-        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        if output.exists() and (not output.is_dir() or any(map(_kept, output.iterdir()))):
             raise ValueError(
                 f"Expected a new or empty output folder (or --resume). Received: {output}"
             )
         return
-    begun = json.loads(run.read_text()) if run.is_file() else None
-    if begun is None:
+    if not run.is_file():
         raise ValueError(f"Expected an interrupted training. Received: {output} (no {RUN})")
+    begun = files.read_json(run)
     learned_from = begun.pop(MARKS, marks)  # a run of an earlier version does not tell
     for what, same in (("settings", begun == json.loads(json.dumps(config))),
                        ("data", _same_data(learned_from, marks))):  # fmt: skip

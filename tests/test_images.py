@@ -1,5 +1,7 @@
 """Every kind of image file, against what was written into it."""
 
+import struct
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -69,6 +71,41 @@ def test_exif_rotation_is_applied(tmp_path, photograph):
     exif[274] = 6  # rotate by 90 degrees clockwise to show
     Image.fromarray(photograph).save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(photograph, -1))
+
+
+def test_exif_that_cannot_be_written_again_does_no_harm(tmp_path, photograph):
+    width = struct.pack("<HHI4s", 256, 2, 4, b"abc\0")  # in letters
+    turned = struct.pack("<HHIHH", 274, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + width + turned + bytes(4)
+    Image.fromarray(photograph).save(tmp_path / "a.jpg", exif=exif, quality=98, subsampling=0)
+    error = read_image(tmp_path / "a.jpg").astype(int) - np.rot90(photograph, -1)
+    assert np.abs(error).mean() < 2
+
+
+def test_grey_of_sixteen_bits_and_floats(tmp_path):
+    values = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    grey = np.round(values / 257).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=0)
+    read = read_image(tmp_path / "a.png")[..., 0]
+    assert read[0, 0] == 255  # transparent, over white
+    np.testing.assert_array_equal(read.ravel()[1:], grey.ravel()[1:])
+    Image.fromarray(values).save(tmp_path / "a.tif", tiffinfo={262: 0})  # white is zero
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[..., 0], 255 - grey)
+    wrong = (values / 65535).astype(np.float32)
+    wrong[2, 3] = np.nan
+    Image.fromarray(wrong).save(tmp_path / "b.tif")
+    with pytest.raises(ValueError, match="not finite"):
+        read_image(tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ({"batch": 0}, "batch >= 1"), ({"batch": "a"}, "batch >= 1"), ({"mean": 3}, "three numbers"),
+    ({"mean": [1, 2]}, "three numbers"), ({"size": "a"}, "2 positive lengths"),
+    ({"size": (9, 9, 9)}, "2 positive lengths"), ({"size": 1.5}, "2 positive lengths"),
+])  # fmt: skip
+def test_wrong_settings_are_named(photograph, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        images(photograph, **wrong)
 
 
 def test_bad_files_are_refused_in_one_line(tmp_path, photograph, monkeypatch):

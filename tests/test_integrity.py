@@ -1,5 +1,6 @@
 """Whether a flipped bit of any published file is seen, and named."""
 
+import json
 import re
 import shutil
 
@@ -65,6 +66,20 @@ def test_a_saved_model_alone_is_held_against_its_own_metadata(name, tmp_path):
     (tmp_path / "1" / name).unlink()
     with pytest.raises(ValueError, match=f"Expected the file {name}"):
         ExportedModel(tmp_path / "1")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+def test_files_that_metadata_does_not_list_are_refused(name, tmp_path):
+    shutil.copytree(SHIPPED, tmp_path / NAME)
+    path = tmp_path / NAME / "metadata.json"
+    metadata = json.loads(path.read_text())
+    del metadata["sha256"][name]
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match=f"Expected the checksum of {name}"):
+        presets.verify(tmp_path / NAME)
+    path.write_text("[" * 10**5)
+    with pytest.raises(ValueError, match="with checksums"):
+        presets.verify(tmp_path / NAME)
 
 
 def test_a_saved_model_without_checksums_is_refused(tmp_path):

@@ -108,7 +108,7 @@ def test_every_phase_of_the_coarsest_grid_is_learned_from(photograph, monkeypatc
     model.compile()
     model.build_chains((32, 32))
     phases = set()
-    for update in range(12):
+    for update in range(40):  # of which one phase in four is missed once in 20,000 times
         model.optimizer.iterations.assign(update)
         with pytest.raises(ZeroDivisionError):
             model.train_step(tf.constant(whole))

@@ -127,6 +127,75 @@ def test_a_disk_that_fills_up_during_training_ends_it_in_one_line(recipe, pictur
     assert not (tmp_path / "run" / "preset").exists()
 
 
+def test_a_disk_without_room_for_the_preset_leaves_nothing_half_written(small, tmp_path):
+    """In a process of its own: HDF5 once brought it down."""
+    small.save_to_preset(tmp_path / "whole")
+    program = (
+        "import sys, genconv_tf as gct;"
+        "gct.GenerativeConvNet.from_preset(sys.argv[1]).save_to_preset(sys.argv[2])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "whole"), str(tmp_path / "other")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 1 and "OSError" in done.stderr.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole"]
+
+
+def test_a_plain_fit_is_saved_and_gone_on_with(dataset, tmp_path):
+    """Of three batches an epoch; the end of each epoch but the last is as good as any."""
+    config = {"layers": [{"filters": 2, "kernel": 5}], "size": 32}
+
+    def fitted(epochs, folder):
+        model = GenerativeConvNet(**config, learning={"optimizer": {"name": "adam"}})
+        model.compile()
+        model.build_chains((32, 32))
+        checkpoint = callbacks.Checkpoint(folder, seconds=0)
+        done = checkpoint.restore(model)
+        model.fit(dataset, epochs=epochs - done // 3, verbose=0, callbacks=[checkpoint])
+        return model, done
+
+    whole, done = fitted(4, tmp_path / "whole")
+    assert done == 0 and (tmp_path / "whole" / "ckpt-12.index").is_file()
+    fitted(2, tmp_path / "parts")
+    resumed, done = fitted(4, tmp_path / "parts")
+    assert done == 6
+    assert_same_bytes(whole, resumed)
+    with pytest.raises(ValueError, match="a compiled model with chains"):
+        callbacks.Checkpoint(tmp_path / "whole").restore(GenerativeConvNet(**config))
+
+
+def test_two_runs_do_not_write_one_folder(recipe, dataset, tmp_path):
+    other = pytest.raises(ValueError, match="no other process is writing")
+    with files.alone(tmp_path / "run"), other:
+        learn(recipe, dataset, tmp_path / "run")
+    (tmp_path / "run" / ".run.json.part").write_text("{")  # of a run killed while it began
+    learn(recipe, dataset, tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"a table in JSON.*run\.json"):
+        learn(recipe, dataset, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("changes", [
+    {"learning.level_rates": [1.0, 1.0, 1.0]}, {"learning.weight_decay": [0.0] * 3},
+    {"learning.hidden": 100}, {"learning.chain_size": 100, "learning.start": "data"},
+    {"learning.chain_size": [16]}, {"sampler.temperature": 0.0, "sampler.final_temperature": 0.1},
+    {"learning.clip": -1.0}, {"learning.grow_rate": -0.5}, {"learning.chain_size": 0},
+    {"learning.optimizer": {"name": "sgd", "learning_rate": -1.0}}, {"model.weight_scale": "a"},
+    {"model.factor": 2.5}, {"model.channels": "a"}, {"model.size": "a"}, {"model.seed": "a"},
+    {"model.layers": 3}, {"model.layers": [3]}, {"model.bank": 3}, {"model.bank": {}},
+    {"model.bank": {"filters": "linear", "wavelengths": [float("inf")]}},
+])  # fmt: skip
+def test_settings_that_cannot_work_are_refused_before_anything_is_written(
+    recipe, dataset, tmp_path, changes
+):
+    with pytest.raises(ValueError, match="Expected"):
+        learn(recipe, dataset, tmp_path / "run", changes=changes)
+    assert not (tmp_path / "run").exists()
+
+
 def test_layers_are_grown_and_lower_ones_kept_and_refined(recipe, dataset, tmp_path):
     changes = {"learning.grow": True, "learning.updates": 2}
     model = learn(recipe, dataset, tmp_path / "run", changes=changes)

@@ -281,7 +281,7 @@ def entry():
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
-        self.exit(_fail(message))
+        self.exit(_fail(" ".join(message.split())))
 
 
 def _at_least(least, most=LARGEST):

@@ -3,13 +3,25 @@
 import contextlib
 import io
 import os
+import struct
 import warnings
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from genconv_tf.files import whole_file
 
+# What turns an image upright, by the orientation of its EXIF.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # of TIFF
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
@@ -32,7 +44,7 @@ def read_image(path):
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+                return np.asarray(_rgb(_upright(image)))
     except UnidentifiedImageError:
         raise ValueError(f"Expected an image. Received: {path} (not an image)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -40,7 +52,7 @@ def read_image(path):
         raise ValueError(
             f"Expected an image of at most {most} pixels. Received: {path} (decompression bomb)"
         ) from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise ValueError(f"Expected a whole image. Received: {path} ({error})") from None
 
 
@@ -51,6 +63,22 @@ def write_image(path, pixels):
         image.save(partial, format="PNG")
 
 
+def _grey(image):
+    """An image of 16 or 32 bits or of floats as `(height, width)` uint8."""
+    values, integers = np.asarray(image, np.float64), image.mode.startswith("I")
+    if not np.isfinite(values).all():
+        raise ValueError("values that are not finite")
+    # Files of 32 bits or floats have no agreed range; theirs is what they hold.
+    top = 65535.0 if integers and values.max() <= 65535 else values.max()
+    if not integers and values.max() <= 1.0:
+        top = 1.0
+    grey = np.clip(np.round(values * (255.0 / max(top, 1e-12))), 0, 255).astype(np.uint8)
+    if integers and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        grey = 255 - grey
+    transparent = image.info.get("transparency")
+    return grey if transparent is None else np.where(values == transparent, np.uint8(255), grey)
+
+
 def as_rgb(pixels):
     """Pixels `(..., 3)`, or one channel of grey three times, as `(..., 3)` uint8."""
     pixels = np.asarray(pixels, np.uint8)
@@ -59,15 +87,17 @@ def as_rgb(pixels):
     return np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
 
 
+def _upright(image):
+    """An image turned as its EXIF says. `ImageOps.exif_transpose` would write the EXIF anew, which
+    fails for some that cameras write."""
+    image.load()  # of a TIFF, which Pillow turns then
+    how = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if how is None else image.transpose(how)
+
+
 def _rgb(image):
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float64)
-        # Files of 32 bits or floats have no agreed range; theirs is what they hold.
-        top = 65535.0 if image.mode.startswith("I") and values.max() <= 65535 else values.max()
-        if image.mode == "F" and values.max() <= 1.0:
-            top = 1.0
-        grey = np.clip(np.round(values * (255.0 / max(top, 1e-12))), 0, 255)
-        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+        return Image.fromarray(_grey(image)).convert("RGB")
     if image.mode == "CMYK" and image.info.get("icc_profile"):
         profile = io.BytesIO(image.info["icc_profile"])
         with contextlib.suppress(ImageCms.PyCMSError):  # one that is no CMYK: as without

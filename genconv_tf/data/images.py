@@ -8,7 +8,7 @@ from genconv_tf.data.generated import generate, is_generated
 from genconv_tf.data.generated_images import IMAGES
 from genconv_tf.data.generated_textures import TEXTURES
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
+from genconv_tf.data.sources import check_batch, find_files, from_tfds, is_array, pixels
 from genconv_tf.sizes import lengths
 
 # A weak colour is mostly the noise of JPEG: at full strength it would be most of what is learned.
@@ -57,6 +57,7 @@ def images(
     """
     if crop not in ("resize", "random", "none"):
         raise ValueError(f'Expected crop "resize", "random" or "none". Received: {crop!r}')
+    check_batch(batch)
     size = None if size is None else lengths(size, 2)
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
@@ -144,8 +145,9 @@ def mean_colour(mean, media):
     """Three numbers: `"colour"` is the mean colour of `media`, `"none"` black."""
     if isinstance(mean, str) and mean == "none":
         return (0.0, 0.0, 0.0)
-    if not isinstance(mean, str):
-        return tuple(float(m) for m in mean)
+    numbers = None if isinstance(mean, str) else np.asarray(mean)
+    if numbers is not None and numbers.shape == (3,) and np.issubdtype(numbers.dtype, np.number):
+        return tuple(numbers.astype(float).tolist())
     if mean != "colour":
         raise ValueError(f'Expected mean "colour", "none" or three numbers. Received: {mean!r}')
     colours = [one.mean(tuple(range(one.ndim - 1))) for one in media]

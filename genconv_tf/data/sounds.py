@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from genconv_tf.data.generated import SOUNDS, generate, is_generated
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import find_files, from_tfds
+from genconv_tf.data.sources import check_batch, find_files, from_tfds
 from genconv_tf.data.subbands import fit
 from genconv_tf.files import whole_file
 
@@ -63,6 +63,7 @@ def sounds(
                          f"Received: {rate!r}, {scale!r}, {start!r}")  # fmt: skip
     if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
         raise ValueError(f"Expected a positive length in seconds. Received: {seconds!r}")
+    check_batch(batch)
     skip = round(start * rate)
     if seconds is not None:  # start and length, each rounded, end no later than their sum
         skip = max(0, min(skip, round((start + seconds) * rate) - round(seconds * rate)))

@@ -11,6 +11,12 @@ import tensorflow as tf
 from genconv_tf.resources import resource
 
 
+def check_batch(batch):
+    """Raise a `ValueError` if there cannot be batches of so many; `None` is for as many as fit."""
+    if batch is not None and (not isinstance(batch, int) or batch < 1):
+        raise ValueError(f"Expected batch >= 1. Received: {batch!r}")
+
+
 def find_files(source, extensions, what):
     """The files that `source` names, sorted.
 

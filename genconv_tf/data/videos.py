@@ -12,7 +12,7 @@ from genconv_tf.data import decode
 from genconv_tf.data.generated import VIDEOS, generate, is_generated
 from genconv_tf.data.images import check_region, cut, mean_colour, principal_colours, to_size
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import find_files, from_tfds, is_array, pixels
+from genconv_tf.data.sources import check_batch, find_files, from_tfds, is_array, pixels
 from genconv_tf.files import whole_file
 from genconv_tf.sizes import lengths
 
@@ -78,6 +78,7 @@ def videos(
         raise ValueError(f"Expected a positive rate. Received: {rate!r}")
     if isinstance(mean, str) and mean not in MEANS:
         raise ValueError(f"Expected a mean of {MEANS} or three numbers. Received: {mean!r}")
+    check_batch(batch)
     size = None if size is None else lengths(size, 2)
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
