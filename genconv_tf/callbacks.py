@@ -2,6 +2,7 @@
 
 import pathlib
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -52,15 +53,16 @@ class DivergenceGuard(keras.callbacks.Callback):
     Args:
         limit: largest ratio of the chains' root mean square to the data's; the model's by default.
         every: updates between two copies of the state.
+        verbose: whether to warn.
 
     After `fit`, `message` says what happened at which `update`, and what to change; both are `None`
-    if all went well. The end of `fit` may touch the weights again (Keras averages them there, with
-    an optimizer's `use_ema`), so call `go_back` before going on.
+    if all went well. It is a warning too. The end of `fit` may touch the weights again (Keras
+    averages them there, with an optimizer's `use_ema`), so call `go_back` before going on.
     """
 
-    def __init__(self, limit=None, every=20):
+    def __init__(self, limit=None, every=20, verbose=1):
         super().__init__()
-        self.limit, self.every = limit, every
+        self.limit, self.every, self.verbose = limit, every, verbose
         self.message = self.update = self.good = None
 
     def go_back(self):
@@ -94,6 +96,8 @@ class DivergenceGuard(keras.callbacks.Callback):
             f"update {self.good[0]}"
         )
         self.update, self.model.stop_training = update, True
+        if self.verbose:
+            warnings.warn(self.message, stacklevel=2)
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -77,7 +77,7 @@ def sample(model, data, num=1, size=None, seed=0, steps=STEPS, temperature=0.0, 
             field, an unfit size, or a temperature below 0 or too high for the steps to follow.
     """
     temperature = _temperatures(temperature)
-    steps = _checked(model, num, steps)
+    steps = _checked(model, num, steps, *temperature)
     observed = observe(model, data)
     size = _size(model, size, observed[-1].size)
     together = any(sizes.covered(model.levels))
@@ -249,13 +249,15 @@ def _temperatures(temperature):
     return tuple(float(t) for t in pair)
 
 
-def _checked(model, num, steps):
+def _checked(model, num, steps, first, last):
     """The steps of each level."""
     if not isinstance(num, int) or num < 1:
         raise ValueError(f"Expected num >= 1. Received: {num!r}")
     steps = pyramid.per_level(steps, len(model.levels))
-    if any(not isinstance(n, int) or n < 1 for n in steps):
-        raise ValueError(f"Expected steps >= 1. Received: {steps!r}")
+    # A descent, Langevin steps where there is a temperature, and a descent to 0 from there.
+    least = 1 + (first > 0) + (first > 0 and not last)
+    if any(not isinstance(n, int) or n < least for n in steps):
+        raise ValueError(f"Expected steps >= {least}. Received: {steps!r}")
     return steps
 
 

@@ -149,7 +149,7 @@ def _stage(output, stage, config, below, data, quiet, sheets):
     fresh = model.learning.rejuvenation > 0
     sheet = callbacks.SampleSheet(output / "samples" / f"stage_{stage + 1}", sheets, fresh=fresh)
     while done < updates:
-        guard = callbacks.DivergenceGuard()
+        guard = callbacks.DivergenceGuard(verbose=0)
         log = _log(folder.with_suffix(".csv"), done)
         model.fit(
             data.repeat().skip(done),

@@ -242,6 +242,7 @@ def test_chains_of_a_last_temperature_are_not_descended_afterwards(monkeypatch):
     ({}, {"temperature": float("nan")}, "Received: nan"),
     ({}, {"num": 0}, "num >= 1"),
     ({}, {"steps": 0}, "steps >= 1"),
+    ({}, {"temperature": (5.0, 0.0)}, "steps >= 3"),
     ({}, {"size": 4}, "size of at least"),
     ({"reference": {"std": 30.0}, "sampler": {"start_std": 30.0}},
      {"temperature": 1e7, "steps": 20}, "temperature that Langevin steps can follow"),
