@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from genconv_tf.files import sha256
+from genconv_tf.integrity import GRAPH, VARIABLES
 from genconv_tf.metadata import about
 from genconv_tf.serving import Refused, models
 from genconv_tf.serving.runner import Runner
@@ -51,12 +53,13 @@ def test_what_is_not_as_it_was_published_is_not_served(folder, tmp_path):
 
 def test_names_of_what_is_served(folder, tmp_path):
     for version in ("1", "12", "3"):
-        (tmp_path / "exported" / version).mkdir(parents=True)
-        (tmp_path / "exported" / version / "saved_model.pb").touch()
-        extra = tmp_path / "exported" / version / "assets.extra"
-        extra.mkdir()
-        own = {**about(folder), "sha256": {}}
-        (extra / "metadata.json").write_text(json.dumps(own))
+        exported = tmp_path / "exported" / version
+        for name in ("variables", "assets.extra"):
+            (exported / name).mkdir(parents=True)
+        for name in (GRAPH, VARIABLES):
+            (exported / name).touch()
+        own = {**about(folder), "sha256": {n: sha256(exported / n) for n in (GRAPH, VARIABLES)}}
+        (exported / "assets.extra" / "metadata.json").write_text(json.dumps(own))
     named = models.named([str(folder), f"mine={folder}", str(tmp_path / "exported")])
     assert named == {"texture": folder, "mine": folder, "exported": tmp_path / "exported" / "12"}
     assert models.saved_model(named["exported"]) == tmp_path / "exported" / "12"
