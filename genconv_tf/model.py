@@ -168,7 +168,7 @@ class GenerativeConvNet(keras.Model):
         history = super().fit(x, *args, **kwargs)
         if self.calibrations:
             self.calibrate(x if calibration_data is None else calibration_data)
-        for callback in kwargs.get("callbacks") or ():
+        for callback in tf.nest.flatten(kwargs.get("callbacks")):
             getattr(callback, "on_fit_end", lambda: None)()
         return history
 

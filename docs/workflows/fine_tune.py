@@ -60,7 +60,6 @@ verbose = 0 if options.quick else 2
 model.fit(data.repeat(), steps_per_epoch=updates, callbacks=[guard], verbose=verbose)
 if guard.message:
     guard.go_back()
-    print(guard.message)
 after = model.sample(2, seed=1)
 given = data.preprocessing.decode(next(iter(data)))[0].numpy()
 model.save_to_preset(output / "preset", replace=True, exemplar=given, samples=after,

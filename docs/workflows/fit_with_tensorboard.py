@@ -69,7 +69,6 @@ history = model.fit(
 )
 if guard.message:
     guard.go_back()
-    print(guard.message)
 
 # ## Keep
 #
