@@ -102,6 +102,9 @@ def whole_folder(folder, replace=False):
         replace: whether a folder that is already there gives way; else it is refused.
     """
     folder = pathlib.Path(os.path.abspath(folder))  # "." has no name
+    old = folder.with_name(f".{folder.name}.old")
+    if old.is_dir() and not folder.exists():  # of a process killed while one gave way
+        os.replace(old, folder)
     if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"Expected a new or empty folder. Received: {folder}")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +113,6 @@ def whole_folder(folder, replace=False):
         yield partial
         os.chmod(partial, 0o777 & ~_umask())
         if folder.is_dir():
-            old = folder.with_name(f".{folder.name}.old")
             shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)
             try:

@@ -101,6 +101,15 @@ def test_what_a_folder_held_comes_back_where_the_new_one_does_not(tmp_path, monk
     assert (tmp_path / "a" / "old").is_file()
 
 
+def test_a_folder_that_gave_way_when_a_process_was_killed_is_found_again(tmp_path):
+    (tmp_path / ".a.old").mkdir()
+    (tmp_path / ".a.old" / "kept").write_text("x")
+    with pytest.raises(OSError, match="full"), files.whole_folder(tmp_path / "a", replace=True):
+        raise OSError("full")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "kept").is_file()
+
+
 def test_the_folder_one_is_in_may_be_written(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -152,3 +152,10 @@ def test_what_cannot_be_compared_is_said_before_it_learns(tmp_path, words, messa
     assert main([*start, str(tmp_path / "out"), *words]) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_videos_are_not_compared_with_images(tmp_path, capsys):
+    words = ["experiment", "video", "generated:water", "--output", str(tmp_path / "out")]
+    assert main([*words, "--size", "32", "--others", "generated:flower"]) == 2
+    assert "Expected a model of images with --others" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

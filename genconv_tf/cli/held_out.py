@@ -18,6 +18,9 @@ def check(options, size):
         options: `others`, `held_out` and `hide`, as of `genconv experiment`.
         size: lengths of what the model learns from.
     """
+    if (options.others or options.held_out) and len(size) != 2:
+        raise ValueError("Expected a model of images with --others and --held-out. "
+                         f"Received: one of {len(size)} axes")  # fmt: skip
     for source in filter(None, (options.others, options.held_out)):
         if images(source, size, crop="resize").element_spec.shape[0] < 2:
             raise ValueError(f"Expected two images or more to compare with. Received: {source}")
