@@ -111,7 +111,8 @@ class Checkpoint(keras.callbacks.Callback):
         model.build_chains(data.element_spec.shape[1:-1])
         checkpoint = Checkpoint(folder)
         done = checkpoint.restore(model)
-        model.fit(data.repeat(), steps_per_epoch=updates - done, callbacks=[checkpoint])
+        rest = data.repeat().skip(done)
+        model.fit(rest, steps_per_epoch=updates - done, callbacks=[checkpoint])
 
     Args:
         folder: of the checkpoints; the last two are kept.
