@@ -46,7 +46,9 @@ def read_image(path):
             with Image.open(path) as image:
                 return np.asarray(_rgb(_upright(image)))
     except UnidentifiedImageError:
-        raise ValueError(f"Expected an image. Received: {path} (not an image)") from None
+        raise ValueError(
+            f"Expected an image. Received: {path} (not an image that Pillow reads)"
+        ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS
         raise ValueError(
