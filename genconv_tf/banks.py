@@ -68,6 +68,22 @@ class Bank:
         return self._variables[i]
 
 
+def of_recipe(settings, affine):
+    """The `Bank` of a recipe's table of settings, on what `affine` says of the pixels; settings of
+    a bank that was made already say it themselves.
+
+    Raises:
+        ValueError: no table, or of other types than `make` takes; see there.
+    """
+    if not isinstance(settings, dict) or not isinstance(settings.get("filters"), str):
+        raise ValueError('Expected a bank as a table of settings, {filters = "linear"} or of a '
+                         f"network. Received: {settings!r}")  # fmt: skip
+    names = settings.get("layers", ())
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"Expected names of layers of a bank. Received: {names!r}")
+    return make(**{**affine, **settings})
+
+
 def make(filters, matrix=None, offset=None, sha256=None, **settings):
     """The `Bank` that a recipe describes.
 

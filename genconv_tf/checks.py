@@ -24,19 +24,6 @@ def check_shape(rank, levels, channels, seed):
             raise ValueError(f"Expected at least one {name}. Received: {name}s={value!r}")
 
 
-def check_bank(bank):
-    """Raise a `ValueError` unless `bank` can be the arguments of `banks.make`."""
-    if not isinstance(bank, dict) or not isinstance(bank.get("filters"), str):
-        raise ValueError('Expected a bank as a table of settings, {filters = "linear"} or of a '
-                         f"network. Received: {bank!r}")  # fmt: skip
-    named = bank.get("layers", ())
-    if not isinstance(named, (list, tuple)) or not all(isinstance(one, str) for one in named):
-        raise ValueError(f"Expected names of layers of a bank. Received: {named!r}")
-    numbers = [n for name in ("wavelengths", "differences") for n in np.ravel(bank.get(name, ()))]
-    if not all(np.isfinite(n) for n in numbers if not isinstance(n, str)):
-        raise ValueError(f"Expected finite lengths of filters. Received: {numbers}")
-
-
 def check_sample(model, num, size, steps):
     """`size` as one length for each axis, if `model` can make `num` samples of it."""
     check_counts(num, steps)

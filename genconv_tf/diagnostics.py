@@ -10,7 +10,9 @@ two modes of one depth have the same. What no chain has found no figure can tell
 R-hat is above 1 by chance as well: the means of n independent draws, of m chains each cut into its
 halves, are as far apart as makes its square 1 + χ²/n/(2m - 1), χ² of 2m - 1 degrees of freedom. So
 chains differ where it is above 1.01 and above what all but one in a hundred of chains that do not
-differ have, and agree where they do not differ and have effective draws enough to tell.
+differ have, and agree where they do not differ and have effective draws enough to tell. Where a
+chain is hardly longer than its correlations, n is estimated as far too large; few draws are
+therefore taken for very few, and only what is far apart for different.
 """
 
 import dataclasses
@@ -20,11 +22,12 @@ import tensorflow as tf
 
 from genconv_tf import noise, pyramid, sizes
 
-CHAINS = -1  # folded into the seeds of chains
+CHAINS = -2  # folded into the seeds of chains; `noise.UPDATE` is for those of a training
 PROJECTIONS = 8  # directions of x that are traced beside the energy
 R_HAT, DRAWS = 1.01, 100  # Vehtari et al., section 4: at most, and effective ones for each chain
 CHANCE = 0.01  # of chains of one density that they are said to differ
-LEAST = 4.0  # effective draws that half a chain is taken to have at the least
+# Effective draws of half a chain below which their estimate is not believed, and taken for so many.
+RELIABLE, LEAST = 25.0, 4.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +187,8 @@ def _by_chance(draws, quantities, chains):
 
     halves = 2 * chains
     spread = chi2.isf(CHANCE / (2 * quantities), halves - 1) / (halves - 1)
-    return np.sqrt(1 + spread / np.maximum(draws / halves, LEAST))
+    each = np.where(draws / halves < RELIABLE, LEAST, draws / halves)
+    return np.sqrt(1 + spread / each)
 
 
 def _arviz():

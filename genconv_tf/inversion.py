@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf import noise
+from genconv_tf.settings import NUMPY_SEEDS
 
 GREY, NOISE = 128.0, 10.0  # of the image that an inversion starts from
 
@@ -204,7 +205,7 @@ def random_energies(code, concentration=0.1, seed=0):
     given = code.reshape(-1, code.shape[-1]).mean(0, dtype=np.float64)
     alive = given > 0
     shares = np.zeros_like(given)
-    rng = np.random.default_rng(seed % 2**32)  # NumPy takes no seed below 0
+    rng = np.random.default_rng(seed % NUMPY_SEEDS)
     shares[alive] = rng.dirichlet(np.full(alive.sum(), concentration))
     return _with_energies(code, given, shares * given.sum())
 

@@ -92,7 +92,7 @@ def gabor(wavelength, orientation):
         wavelength: in pixels, above 2, at which a sine is zero at every pixel.
         orientation: direction of the wave in radians, 0 along a row.
     """
-    if not wavelength > 2:
+    if not 2 < wavelength < math.inf:
         raise ValueError(f"Expected wavelengths above 2 pixels. Received: {wavelength}")
     half = math.ceil(CUT * ALONG * wavelength)
     y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
@@ -105,7 +105,7 @@ def gabor(wavelength, orientation):
 
 def difference_of_gaussians(std):
     """A bright spot with a dark surround: `(size, size, 1, 1)`; `std` of its centre, in pixels."""
-    if not std > 0:
+    if not 0 < std < math.inf:
         raise ValueError(f"Expected a standard deviation above 0. Received: {std}")
     half = math.ceil(CUT * RATIO * std)
     y, x = np.mgrid[-half : half + 1, -half : half + 1]

@@ -80,8 +80,7 @@ class GenerativeConvNet(keras.Model):
         own = ("layers", "rank", "boundary", "weight_init", "weight_scale")
         network = {name: self._config[name] for name in own}
         if bank is not None:
-            checks.check_bank(bank)
-            network["bank"] = banks.make(**{**self.preprocessing.affine(channels), **bank})
+            network["bank"] = banks.of_recipe(bank, self.preprocessing.affine(channels))
             self._config["bank"] = network["bank"].config
         network["dtype"] = "mixed_bfloat16" if resolved == "bfloat16" else "float32"
         how = seed, self.reference, self.sampler, self.preprocessing, size, channels
@@ -203,6 +202,9 @@ class GenerativeConvNet(keras.Model):
             "spread": tf.math.reduce_std(chains[-1]),
             "excess": ml.excess(chains, observed),
         }
+
+    def _update_seeds(self, count):
+        return noise.update_seeds(self.seed, count, self.optimizer.iterations)
 
     def observe(self, x):
         """What every level learns from at this update, coarse to fine, of data `x`."""
@@ -396,8 +398,3 @@ class GenerativeConvNet(keras.Model):
         from genconv_tf import export
 
         export.export(self, folder, **kwargs)
-
-    # -- parts of the above ------------------------------------------------------------------
-
-    def _update_seeds(self, count):
-        return noise.update_seeds(self.seed, count, self.optimizer.iterations)

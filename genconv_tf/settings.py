@@ -7,6 +7,7 @@ import types
 import typing
 
 LARGEST = 2**31 - 1  # number that a tensor of int32 holds
+NUMPY_SEEDS = 2**32  # NumPy takes no seed below 0: those of 32 bits, as numbers without sign
 WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a word",
          dict: "a table", tuple: "a list"}  # fmt: skip
 

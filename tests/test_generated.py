@@ -88,6 +88,14 @@ def test_they_are_sources_like_any_other():
         gct.data.sounds("generated:fire")
 
 
+def test_seeds_below_zero_are_seeds():
+    one, same, other = (
+        next(iter(gct.data.images("generated:leaves", seed=s))) for s in (-1, -1, 1)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 10
+
+
 def test_the_projects_own_tfds_names_are_built_at_their_first_use(tmp_path, monkeypatch):
     tfds = pytest.importorskip("tensorflow_datasets")
     load = tfds.load

@@ -7,6 +7,7 @@ import numpy as np
 
 from genconv_tf import atlas
 from genconv_tf.cli.invert import check_size, load, read
+from genconv_tf.settings import NUMPY_SEEDS
 
 SIZE = 96  # of a texture, in pixels
 
@@ -31,5 +32,5 @@ def run(options):
 def noise(options):
     """White noise, to which every filter responds everywhere: `(size, size, 3)`."""
     size = options.size or SIZE
-    rng = np.random.default_rng(options.seed % 2**32)  # NumPy takes no seed below 0
+    rng = np.random.default_rng(options.seed % NUMPY_SEEDS)
     return np.clip(128 + 40 * rng.standard_normal((size, size, 3)), 0, 255).astype(np.float32)

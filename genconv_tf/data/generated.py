@@ -8,6 +8,7 @@ the same media.
 import numpy as np
 
 from genconv_tf.data.random_fields import cloud, coloured_by, frequencies, standardised
+from genconv_tf.settings import NUMPY_SEEDS
 
 PREFIX = "generated:"
 CC0 = ("brick", "grass", "gravel")
@@ -32,6 +33,8 @@ def generate(source, kinds, **settings):
     name = source.removeprefix(PREFIX)
     if name not in kinds:
         raise ValueError(f"Expected one of {[PREFIX + k for k in kinds]}. Received: {source!r}")
+    if settings.get("seed") is not None:
+        settings["seed"] %= NUMPY_SEEDS
     return kinds[name](**{key: value for key, value in settings.items() if value is not None})
 
 
