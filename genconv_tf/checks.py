@@ -24,20 +24,23 @@ def check_shape(rank, levels, channels, seed):
             raise ValueError(f"Expected at least one {name}. Received: {name}s={value!r}")
 
 
-def check_sample(model, num, size, steps):
+def check_sample(model, num, size, steps, first=0):
     """`size` as one length for each axis, if `model` can make `num` samples of it."""
-    check_counts(num, steps)
+    check_counts(num, steps, first)
     return sizes.check_size(model.least_size, sizes.lengths(size, model.rank), model.only_size)
 
 
-def check_counts(num, steps):
-    """Raise a `ValueError` if there cannot be so many samples, or steps of them."""
+def check_counts(num, steps, first=0):
+    """Raise a `ValueError` if there cannot be so many samples, from number `first` on, or steps of
+    them."""
     if not isinstance(num, int) or num < 1:
         raise ValueError(f"Expected num >= 1. Received: {num!r}")
     if not isinstance(steps, int) or steps < 0:
         raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
-    if max(num, steps) > LARGEST:
-        raise ValueError(f"Expected numbers up to {LARGEST}. Received: {num}, {steps}")
+    if not isinstance(first, int) or first < 0:
+        raise ValueError(f"Expected first >= 0. Received: {first!r}")
+    if max(num + first, steps) > LARGEST:
+        raise ValueError(f"Expected numbers up to {LARGEST}. Received: {num + first}, {steps}")
 
 
 def check_learning(model, shape):

@@ -69,15 +69,15 @@ class ExportedModel:
             raise ValueError(f"Expected a whole SavedModel of genconv. Received: {folder} "
                              f"({line})") from None  # fmt: skip
 
-    def sample(self, num=1, size=None, seed=0, steps=0, until=None):
+    def sample(self, num=1, size=None, seed=0, steps=0, until=None, first=0):
         """As `GenerativeConvNet.sample`, and with the same result."""
         from genconv_tf import checks, noise
 
         size = self.metadata["size"] if size is None else size
-        checks.check_counts(num, steps)
+        checks.check_counts(num, steps, first)
         size = sizes.lengths(size, self.metadata["rank"])
         sizes.check_size(self.metadata["least_size"], size, self.metadata.get("only_size"))
-        inputs = {"seed": noise.row_seeds(seed, num), "size": tf.constant(size),
+        inputs = {"seed": noise.row_seeds(seed, num, first), "size": tf.constant(size),
                   "steps": tf.constant(steps)}  # fmt: skip
         if until is None:
             return self._sample(**inputs)["media"].numpy()
@@ -86,7 +86,7 @@ class ExportedModel:
         watched = self.signatures["watch"](**inputs, until=checks.check_until(until))
         return watched["media"].numpy()
 
-    def recover(self, media, mask, seed=0, steps=0):
+    def recover(self, media, mask, seed=0, steps=0, first=0):
         """As `GenerativeConvNet.recover`."""
         from genconv_tf import checks, noise
 
@@ -98,7 +98,7 @@ class ExportedModel:
         result = self._recover(
             media=tf.constant(media),
             mask=tf.constant(mask, tf.float32),
-            seed=noise.row_seeds(seed, len(media)),
+            seed=noise.row_seeds(seed, len(media), first),
             steps=tf.constant(steps),
         )
         return result["media"].numpy()

@@ -242,7 +242,7 @@ class GenerativeConvNet(keras.Model):
 
     # -- sampling ----------------------------------------------------------------------------
 
-    def sample(self, num=1, size=None, seed=0, steps=0, until=None):
+    def sample(self, num=1, size=None, seed=0, steps=0, until=None, first=0):
         """Sample afresh, from noise.
 
         Args:
@@ -252,34 +252,35 @@ class GenerativeConvNet(keras.Model):
                 frames, and the strides of the layers over them, whole.
             seed: int. Sample i is the same whatever `num` is.
             steps: Langevin steps a level, 0 for the model's own.
-            until: how many of all these steps are taken, the coarse levels first, before the chains
-                are shown where they are; `None` for all.
+            until: how many of all these steps, coarse levels first, before the chains are shown.
+            first: number of the first of these samples among those of the seed.
 
         Returns:
             NumPy array of media, for images `(num, height, width, 3)` uint8.
         """
-        size = checks.check_sample(self, num, self.media_size if size is None else size, steps)
-        seeds, until = noise.row_seeds(seed, num), checks.check_until(until)
+        size = self.media_size if size is None else size
+        size = checks.check_sample(self, num, size, steps, first)
+        seeds, until = noise.row_seeds(seed, num, first), checks.check_until(until)
         return self.sample_media(seeds, tf.constant(size), tf.constant(steps), until).numpy()
 
-    def recover(self, media, mask, seed=0, steps=0):
+    def recover(self, media, mask, seed=0, steps=0, first=0):
         """Sample the masked part of media given the rest.
 
         Args:
             media: `(batch, *size, channels)` of the preprocessing's dtype.
             mask: `(batch, *size)`, 1 where media are to be sampled, 0 elsewhere.
-            seed, steps: as in `sample`.
+            seed, steps, first: as in `sample`.
 
         Returns:
             NumPy array like `media`; what is not masked is unchanged.
         """
         checks.check_mask(media, mask)
         checks.check_media(self, media)
-        seeds = noise.row_seeds(seed, len(media))
+        seeds = noise.row_seeds(seed, len(media), first)
         mask = tf.constant(mask, tf.float32)
         return self.recover_media(tf.constant(media), mask, seeds, tf.constant(steps)).numpy()
 
-    def vary(self, media, strength=0.6, seed=0, steps=0):
+    def vary(self, media, strength=0.6, seed=0, steps=0, first=0):
         """Sample near media: chains start from them, at a level in the middle, instead of noise.
 
         Args:
@@ -287,15 +288,15 @@ class GenerativeConvNet(keras.Model):
             strength: in (0, 1], the share of the pyramid that is run, from the fine end. Of four
                 levels 0.25 runs the finest on, as `continue_chain` does, and less only the last of
                 its steps; 1 runs them all, from media averaged down to the coarsest.
-            seed, steps: as in `sample`.
+            seed, steps, first: as in `sample`.
 
         Returns:
             NumPy array like `media`.
         """
-        first, begun = pyramid.entry(len(self.levels), strength)
+        level, begun = pyramid.entry(len(self.levels), strength)
         checks.check_media(self, media)
-        media, seeds = tf.constant(media), noise.row_seeds(seed, len(media))
-        return self.vary_media(media, seeds, tf.constant(steps), tf.constant(begun), first).numpy()
+        media, seeds = tf.constant(media), noise.row_seeds(seed, len(media), first)
+        return self.vary_media(media, seeds, tf.constant(steps), tf.constant(begun), level).numpy()
 
     def sample_media(self, seeds, size, steps, until=checks.END):
         """Fresh media from `seeds` (batch, 2), `size` (rank,), `steps` () and `until` (): all int32
@@ -320,12 +321,12 @@ class GenerativeConvNet(keras.Model):
         return each_row(lambda x, seeds: self.finest.langevin(x, seeds, steps), x, seeds)
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def vary_media(self, media, seeds, steps, begun, first):
-        """Media of chains that start from `media` at level `first`, see `pyramid.generate`."""
+    def vary_media(self, media, seeds, steps, begun, level):
+        """Media of chains that start from `media` at a level, see `pyramid.generate`."""
 
         def vary(media, seeds):
             known = self.preprocessing.encode(media)
-            size, how = tf.shape(known)[1:-1], {"first": first, "begun": begun}
+            size, how = tf.shape(known)[1:-1], {"first": level, "begun": begun}
             x = pyramid.generate(self.levels, seeds, size, self.channels, steps, known, **how)
             return self.preprocessing.decode(x)
 

@@ -16,11 +16,11 @@ UPDATE = -1  # folded into the seeds of rows before the number of an update is
 PHILOX = tf.random.Algorithm.PHILOX.value
 
 
-def row_seeds(seed, count):
-    """Seeds of `count` chains, `(count, 2)` int32, from one int."""
+def row_seeds(seed, count, first=0):
+    """Seeds of `count` chains from number `first` on, `(count, 2)` int32, from one int."""
     check_seed(seed)
     base = tf.random.fold_in(tf.stack([tf.cast(seed, tf.int32), 0]), 0)
-    return tf.stack([tf.repeat(base[:1], count), base[1] + tf.range(count)], axis=1)
+    return tf.stack([tf.repeat(base[:1], count), base[1] + first + tf.range(count)], axis=1)
 
 
 def check_seed(seed):

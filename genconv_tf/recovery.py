@@ -21,21 +21,23 @@ def masks(count, size, side, seed=0):
     return result
 
 
-def expected(model, media, mask, draws=DRAWS, seed=0, steps=0):
+def expected(model, media, mask, draws=DRAWS, seed=0, steps=0, first=0):
     """The mean of several samples of the hidden part, an estimate of its expectation given the
     rest: of all answers that with the least squared error, where one sample has twice as much.
 
     Args:
         model, media, mask, seed, steps: as `model.recover`.
         draws: number of samples.
+        first: number of the first of these means among those of the seed.
 
     Returns:
         NumPy array like `media`.
     """
     if draws < 1:
         raise ValueError(f"Expected one sample at least. Received: draws={draws}")
-    each = model.recover(np.repeat(media, draws, 0), np.repeat(mask, draws, 0), seed, steps)
-    mean = each.reshape(len(media), draws, *media.shape[1:]).mean(1)
+    media, mask = (np.repeat(each, draws, 0) for each in (media, mask))
+    each = model.recover(media, mask, seed, steps, first * draws)
+    mean = each.reshape(-1, draws, *media.shape[1:]).mean(1)
     return (np.round(mean) if each.dtype == np.uint8 else mean).astype(each.dtype)
 
 

@@ -1,5 +1,6 @@
 """The command line as a user meets it: results, one-line errors, exit status 2."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from genconv_tf.cli.main import main
+from genconv_tf.export import ExportedModel
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,25 @@ def test_train_export_sample_and_evaluate(run_folder, exported, tmp_path, capsys
         "spectrum",
         "copy_ncc",
     }
+
+
+def test_samples_are_written_as_they_are_made(exported, tmp_path, monkeypatch):
+    """The third is interrupted; those before it are what they would have been."""
+    folder, words = tmp_path / "out", ["sample", str(exported), "--num", "3", "--size", "32"]
+    assert main([*words, "--output", str(tmp_path / "whole")]) == 0
+    draw = ExportedModel.sample
+
+    def interrupted(self, *args, first=0, **how):
+        if first == 2:
+            raise KeyboardInterrupt
+        return draw(self, *args, first=first, **how)
+
+    monkeypatch.setattr(ExportedModel, "sample", interrupted)
+    with contextlib.suppress(KeyboardInterrupt):
+        main([*words, "--output", str(folder)])
+    assert sorted(path.name for path in folder.iterdir()) == ["sample_0_0.png", "sample_0_1.png"]
+    for path in folder.iterdir():
+        assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
 
 
 def test_a_chain_is_watched_from_the_command_line(run_folder, exported, tmp_path, capsys):

@@ -23,6 +23,17 @@ def test_a_sample_depends_on_its_seed_alone(small):
     np.testing.assert_array_equal(many[:1], few)
     assert not np.array_equal(many[0], many[1])
     assert not np.array_equal(few, small.sample(1, seed=6))
+    np.testing.assert_array_equal(many[1:], small.sample(2, seed=5, first=1))
+    image = few[:, :24]
+    near, hole = np.repeat(image, 3, 0), np.ones((3, 24, 32), np.float32)
+    hole[:, :8] = 0
+    for draw, given in ((small.vary, [near]), (small.recover, [near, hole])):
+        made = draw(*given, seed=5)
+        last = draw(*(each[2:] for each in given), seed=5, first=2)
+        np.testing.assert_array_equal(made[2:], last)
+        assert not np.array_equal(made[1], made[2])
+    with pytest.raises(ValueError, match="Expected first >= 0"):
+        small.sample(1, first=-1)
 
 
 def test_a_model_on_a_torus_has_no_frame():

@@ -16,7 +16,7 @@ class Oracle:
     def __init__(self, images, offset, noise=0):
         self.images, self.offset, self.noise = images, offset, noise
 
-    def recover(self, media, mask, seed=0, steps=0):
+    def recover(self, media, mask, seed=0, steps=0, first=0):
         assert not media[mask > 0].any()
         known = np.repeat(self.images, len(media) // len(self.images), 0).astype(float)
         added = self.offset + self.noise * np.random.default_rng(seed).standard_normal(known.shape)

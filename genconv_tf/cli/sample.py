@@ -2,11 +2,13 @@
 SavedModel."""
 
 import dataclasses
+import functools
 import pathlib
 
+import keras
 import numpy as np
 
-from genconv_tf import catalogue
+from genconv_tf import catalogue, checks
 from genconv_tf.card import sheet
 from genconv_tf.cli import given
 from genconv_tf.data.decode import write_image
@@ -33,28 +35,39 @@ def run(options):
     if options.watch and rank != 2:
         raise ValueError("Expected a model of an image for --watch. "
                          f"Received: one of a {KINDS[rank]}")  # fmt: skip
-    if options.mask is not None:
-        media = _recover(model, options)
-    elif options.image is not None:
-        media = _vary(model, options)
-    else:
-        size = given.size(properties(model), options)
-        media = model.sample(options.num, size, seed=options.seed, steps=options.steps)
-    write_samples(media, properties(model)["preprocessing"].get("rate"), options)
+    checks.check_counts(options.num, options.steps)
+    draw, size = _drawer(model, options)
+    each = (draw(first=i)[0] for i in range(options.num))
+    media = write_samples(each, properties(model)["preprocessing"].get("rate"), options)
     if options.watch:
         _write_chain(model, size, media[:1], options)
 
 
 def write_samples(media, rate, options):
-    """Write samples and a sheet of them into `options.output`."""
-    folder = pathlib.Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write samples, each as it is made, and a sheet of them into `options.output`.
+
+    Args:
+        media: iterable of `options.num` media.
+        rate: of sounds, in Hz.
+
+    Returns:
+        All of them, `(num, *size, channels)`.
+    """
+    folder, made = pathlib.Path(options.output), []
+    shown = options.num > 1 and not options.quiet
+    bar = keras.utils.Progbar(options.num, unit_name="sample") if shown else None
     for i, one in enumerate(media):
+        folder.mkdir(parents=True, exist_ok=True)  # once there is something to write
         write(folder / f"sample_{options.seed}_{i}", one, rate)
-    write_image(folder / f"sheet_{options.seed}.png", sheet(media))
+        made.append(one)
+        if bar:
+            bar.update(i + 1)
+    made = np.stack(made)
+    write_image(folder / f"sheet_{options.seed}.png", sheet(made))
     if not options.quiet:
-        size = "x".join(map(str, media.shape[1:-1]))
-        print(f"Wrote {len(media)} samples of {size} to {folder}")
+        size = "x".join(map(str, made.shape[1:-1]))
+        print(f"Wrote {len(made)} samples of {size} to {folder}")
+    return made
 
 
 def _write_chain(model, size, end, options):
@@ -88,20 +101,19 @@ def properties(model):
             "sampler": sampler, "levels": len(model.levels)}  # fmt: skip
 
 
-def _vary(model, options):
-    if not hasattr(model, "vary"):
+def _drawer(model, options):
+    """`(first) ->` one sample, `(1, *size, channels)`, as the options ask for; and its size."""
+    about, how = properties(model), {"seed": options.seed, "steps": options.steps}
+    if options.image is None:
+        size = given.size(about, options)
+        return functools.partial(model.sample, 1, size, **how), size
+    if options.mask is None and not hasattr(model, "vary"):
         raise ValueError("Expected a preset for --image without --mask. Received: a SavedModel")
-    known, _ = given.media(properties(model), options)
-    how = {} if options.variation is None else {"strength": options.variation}
-    return model.vary(_copies(known, options), seed=options.seed, steps=options.steps, **how)
-
-
-def _recover(model, options):
-    known, hole = (_copies(each, options) for each in given.media(properties(model), options))
+    known, hole = given.media(about, options)
+    known, size = known[None], known.shape[:-1]
+    if options.mask is None:
+        strength = {} if options.variation is None else {"strength": options.variation}
+        return functools.partial(model.vary, known, **strength, **how), size
     if options.mean:
-        return expected(model, known, hole, options.mean, options.seed, options.steps)
-    return model.recover(known, hole, options.seed, options.steps)
-
-
-def _copies(one, options):
-    return np.repeat(one[None], options.num, 0)
+        return functools.partial(expected, model, known, hole[None], options.mean, **how), size
+    return functools.partial(model.recover, known, hole[None], **how), size
