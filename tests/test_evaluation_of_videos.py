@@ -7,7 +7,7 @@ import pytest
 
 from genconv_tf import evaluation
 from genconv_tf.cli.main import main
-from genconv_tf.data.videos import write_video
+from genconv_tf.data.video_files import write_video
 from genconv_tf.evaluation_of_videos import (
     change,
     evaluate,

@@ -10,7 +10,7 @@ from genconv_tf.cli import given
 from genconv_tf.cli.main import main
 from genconv_tf.data.media import write
 from genconv_tf.data.sounds import read_sound
-from genconv_tf.data.videos import read_video, write_video
+from genconv_tf.data.video_files import read_video, write_video
 
 SETTINGS = {
     "layers": [{"filters": 4, "kernel": 3}],

@@ -8,7 +8,7 @@ from genconv_tf.cli.main import main
 from genconv_tf.data.decode import read_image
 from genconv_tf.data.media import FRAMES, HEIGHT, WIDTH, picture
 from genconv_tf.data.sounds import RATE, read_sound, write_sound
-from genconv_tf.data.videos import read_video, write_video
+from genconv_tf.data.video_files import read_video, write_video
 
 SOUND = """
 [data]

@@ -4,7 +4,7 @@ import tensorflow_datasets as tfds
 
 from genconv_tf.data.generated import VIDEOS
 from genconv_tf.data.tfds_builder import MediaBuilder
-from genconv_tf.data.videos import EXTENSIONS, read_video
+from genconv_tf.data.video_files import EXTENSIONS, read_video
 
 SEEDS = range(2)
 

@@ -6,8 +6,8 @@ from genconv_tf import evaluation, evaluation_of_sounds, evaluation_of_videos, f
 from genconv_tf.data.decode import read_image
 from genconv_tf.data.sounds import EXTENSIONS as SOUNDS
 from genconv_tf.data.sounds import RATE, read_sound
-from genconv_tf.data.videos import EXTENSIONS as VIDEOS
-from genconv_tf.data.videos import read_video
+from genconv_tf.data.video_files import EXTENSIONS as VIDEOS
+from genconv_tf.data.video_files import read_video
 
 
 def run(options):

@@ -7,7 +7,7 @@ import numpy as np
 from genconv_tf.data import decode
 from genconv_tf.data.images import to_size
 from genconv_tf.data.sounds import RATE, read_sound
-from genconv_tf.data.videos import EXTENSIONS, read_video
+from genconv_tf.data.video_files import EXTENSIONS, read_video
 from genconv_tf.kinds import KINDS
 from genconv_tf.sizes import lengths
 

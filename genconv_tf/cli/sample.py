@@ -13,7 +13,7 @@ from genconv_tf.card import sheet
 from genconv_tf.cli import given
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import check_installed, write
-from genconv_tf.data.videos import write_video
+from genconv_tf.data.video_files import write_video
 from genconv_tf.kinds import KINDS
 from genconv_tf.metadata import fresh_steps
 from genconv_tf.recovery import expected

@@ -9,7 +9,8 @@ import tensorflow as tf
 from genconv_tf.data.decode import as_rgb, write_image
 from genconv_tf.data.images import images
 from genconv_tf.data.sounds import RATE, sound_libraries, sounds, write_sound
-from genconv_tf.data.videos import video_library, videos, write_video
+from genconv_tf.data.video_files import video_library, write_video
+from genconv_tf.data.videos import videos
 from genconv_tf.kinds import FORMATS, KINDS
 
 LOADERS = {"sound": sounds, "image": images, "video": videos}

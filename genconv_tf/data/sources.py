@@ -3,6 +3,7 @@
 import glob
 import importlib
 import os
+import re
 import sys
 
 import numpy as np
@@ -18,7 +19,8 @@ def check_batch(batch):
 
 
 def find_files(source, extensions, what):
-    """The files that `source` names, sorted.
+    """The files that `source` names, those of a folder or pattern in the order of the numbers in
+    their names.
 
     Args:
         source: a file, a folder, a glob pattern, or a list of them.
@@ -36,12 +38,12 @@ def find_files(source, extensions, what):
     paths = []
     for each in map(os.fspath, sources):
         if os.path.isdir(each):
-            inside = sorted(glob.glob(os.path.join(glob.escape(each), "*")))
+            inside = sorted(glob.glob(os.path.join(glob.escape(each), "*")), key=_numbered)
             found = [p for p in inside if p.lower().endswith(extensions)]
         elif os.path.exists(each):
             found = [each]
         else:
-            found = sorted(glob.glob(each, recursive=True))
+            found = sorted(glob.glob(each, recursive=True), key=_numbered)
         if not found:
             raise ValueError(f"Expected {what}, folder or pattern. Received: {each} "
                              "(nothing there)")  # fmt: skip
@@ -49,6 +51,11 @@ def find_files(source, extensions, what):
     if not paths:
         raise ValueError(f"Expected {what}. Received: none")
     return paths
+
+
+def _numbered(path):
+    """What sorts `frame10` behind `frame9`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path)]
 
 
 def is_array(source):
@@ -80,7 +87,13 @@ def from_tfds(name, split, feature):
     except ImportError:
         raise ValueError("Expected TensorFlow Datasets: pip install 'genconv-tf[tfds]'") from None
     _register(name.split("/")[0].split(":")[0])
-    dataset, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
+    try:
+        dataset, info = tfds.load(name, split=split, with_info=True, shuffle_files=False)
+    except (tfds.core.registered.DatasetNotFoundError, AssertionError) as error:
+        # The first names every dataset there is; the second is of an empty folder of manual data.
+        line = str(error).splitlines()[0][:200]
+        raise ValueError(f"Expected a dataset of TFDS that can be made. Received: {name} "
+                         f"({line})") from None  # fmt: skip
     if feature not in info.features:
         raise ValueError(f"Expected a feature of {sorted(info.features)}. Received: {feature!r}")
     dataset = dataset.map(lambda example: example[feature])

@@ -1,27 +1,20 @@
 """Videos on `tf.data`: from files, folders of frames, globs, arrays and TFDS names; and back."""
 
-import fractions
-import itertools
+import math
 import numbers
 import os
 
 import numpy as np
 import tensorflow as tf
 
-from genconv_tf.data import decode
 from genconv_tf.data.generated import VIDEOS, generate, is_generated
 from genconv_tf.data.images import check_region, cut, mean_colour, principal_colours, to_size
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.data.sources import check_batch, find_files, from_tfds, is_array, pixels
-from genconv_tf.files import whole_file
+from genconv_tf.data.video_files import EXTENSIONS, RATE, frame_rate, read_video
 from genconv_tf.sizes import lengths
 
-RATE = 25.0  # frames a second of what does not say so itself
-EXTENSIONS = (".mp4", ".avi", ".webm", ".gif", ".mov", ".mkv")
-
-
 MEANS = ("colour", "frame", "none")
-LEAST = 0.95  # of the frames that a file says it has: some programs count wrongly
 
 
 def videos(
@@ -42,8 +35,8 @@ def videos(
     """Videos as a `tf.data.Dataset` of `(batch, frames, height, width, channels)` float32.
 
     Pixels in [0, 255] less the mean colour. A file is decoded up to its last frame that is asked
-    for, and no further. The dataset knows how to undo the preprocessing:
-    `dataset.preprocessing.decode(x)`.
+    for, and no further; each frame is cut and scaled as it is decoded. The dataset knows how to
+    undo the preprocessing: `dataset.preprocessing.decode(x)`.
 
     Args:
         source: a video file (MP4, AVI, WebM, GIF), a list of them, a folder of videos, a folder of
@@ -74,7 +67,7 @@ def videos(
     for name, value, least in (("frames", frames, 1), ("start", start, 0), ("stride", stride, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ValueError(f"Expected {name} >= {least}. Received: {value!r}")
-    if rate is not None and not (isinstance(rate, numbers.Real) and rate > 0):
+    if rate is not None and not (isinstance(rate, numbers.Real) and 0 < rate < math.inf):
         raise ValueError(f"Expected a positive rate. Received: {rate!r}")
     if isinstance(mean, str) and mean not in MEANS:
         raise ValueError(f"Expected a mean of {MEANS} or three numbers. Received: {mean!r}")
@@ -90,198 +83,65 @@ def videos(
     taken = slice(start, None if frames is None else start + (frames - 1) * stride + 1, stride)
     if isinstance(source, str) and source.startswith("tfds:"):
         raw, first = from_tfds(source[5:], split, feature)
-        raw, first, count = raw.map(lambda v: v[taken]), first[taken], None
-        batch = batch or 1
+        first, batch = _enough(first[taken], start, frames), batch or 1
+        first = fitted(first, size, crop, region)
     elif is_array(source):
         array = pixels(source, ("frames", "height", "width"))[:, taken]
-        raw, first, count = tf.data.Dataset.from_tensor_slices(array), array[0], len(array)
+        clips = [fitted(_enough(one, start, frames), size, crop, region) for one in array]
+        first = clips[0]
     else:
         paths = _find(source)
-        first, count = read_video(paths[0], start, frames, stride), len(paths)
-        for path in paths[1:]:
-            _check_long(path, start, len(first), stride)
+        clips = [_read(paths[0], start, frames, stride, size, crop, region)]
+        first = clips[0]
+        how = start, len(first), stride, first.shape[1:3], crop, region
+        clips += [_read(path, *how) for path in paths[1:]]
         rate = rate or frame_rate(paths[0]) / stride
-        raw = tf.data.Dataset.from_tensor_slices(paths).map(
-            lambda path: _decode(path, start, len(first), stride)
-        )
-    if len(first) < (frames or 1):
-        raise ValueError(f"Expected {frames or 'some'} frames. "
-                         f"Received: {len(first)} from {start} on")  # fmt: skip
-    check_region(region, first.shape)
-    raw, first = raw.map(lambda video: cut(video, region)), np.asarray(cut(first, region))
-    shape = (len(first), *(size or first.shape[1:3]), 3)
     preprocessing = Preprocessing(
-        mean=_mean_frame(first, shape[1:3], crop)
+        # A tenth of a grey level is none to see, and configurations are readable.
+        mean=np.mean(first, axis=0, dtype=np.float64).round(1).tolist()
         if mean == "frame"
         else mean_colour(mean, [first]),
         rate=rate or RATE,
         basis=principal_colours(colours, [first]),
     )
+    if isinstance(source, str) and source.startswith("tfds:"):
+        # They stream: a whole dataset would not fit.
+        def prepare(video):
+            video = to_size(cut(video[taken], region), first.shape[1:3], crop)
+            return preprocessing.encode(tf.ensure_shape(video, first.shape))
 
-    def prepare(video):
-        video = to_size(video, shape[1:3], crop)
-        return preprocessing.encode(tf.ensure_shape(video, shape))
-
-    if count is not None:
-        batch = min(batch or count, count)
-    dataset = raw.map(prepare).batch(batch, drop_remainder=True)
-    if count is not None:
-        # A clip is decoded once and not at every update; a whole TFDS dataset would not fit.
-        dataset = dataset.cache()
-    dataset = dataset.prefetch(1)
+        dataset = raw.map(prepare)
+    else:
+        dataset = tf.data.Dataset.from_tensor_slices(preprocessing.encode(np.stack(clips)))
+        batch = min(batch or len(clips), len(clips))
+    dataset = dataset.batch(batch, drop_remainder=True).prefetch(1)
     dataset.preprocessing = preprocessing
     return dataset
 
 
-def read_video(path, start=0, frames=None, stride=1):
-    """Decode a video file or a folder of frames: `(frames, height, width, 3)` uint8.
-
-    Raises:
-        ValueError: the file is missing, no video, truncated, or has too few frames.
-    """
-    path = os.fspath(path)
-    if os.path.isdir(path):
-        return _folder_of_frames(path, start, frames, stride)
-    if not os.path.isfile(path):
-        raise ValueError(f"Expected a video file. Received: {path} (no such file)")
-    av = video_library()
-    taken, wanted = [], start
-    try:
-        with av.open(path) as container:
-            decoded, time = 0, 0.0
-            for i, frame in enumerate(container.decode(video=0)):
-                decoded, time = i + 1, frame.time or 0.0
-                if i == wanted:
-                    # As players show it: telephones write down how they were held.
-                    turns = round(frame.rotation / 90)
-                    taken.append(np.rot90(frame.to_ndarray(format="rgb24"), turns))
-                    wanted += stride
-                    if len(taken) == frames:
-                        break
-            else:
-                _check_whole(path, container, decoded, time)
-    except (av.FFmpegError, IndexError) as error:
-        raise ValueError(f"Expected a whole video. Received: {path} ({error})") from None
-    _check_number(len(taken), path, start, frames, stride)
-    return np.stack(taken)
+def fitted(frames, size, crop, region=None):
+    """Frames `(…, height, width, 3)`, or one, cut to the `region` and brought to `size`, if there
+    is one: an array."""
+    check_region(region, (1, *frames.shape[-3:]))
+    frames = cut(frames, region)
+    found = tuple(frames.shape[-3:-1])
+    if size is None or found == tuple(size):
+        return np.asarray(frames)
+    if crop == "none":
+        raise ValueError(f'Expected frames of {tuple(size)}, or crop="resize". Received: {found}')
+    return to_size(frames, size, crop).numpy()
 
 
-def _check_whole(path, container, decoded, time):
-    """Raise a `ValueError` where the decoder has come to an end before the file says that it does:
-    many formats may be cut anywhere, and what is left decodes without a word.
-
-    Args:
-        decoded: number of frames.
-        time: of the last of them, in seconds.
-    """
-    promised, alone = container.streams.video[0].frames, len(container.streams) == 1
-    with open(path, "rb") as file:
-        head = file.read(3)
-        file.seek(-min(16, os.path.getsize(path)), os.SEEK_END)
-        tail = file.read()
-    if head == b"GIF":
-        whole = b";" in tail  # the end of every GIF
-    elif promised:
-        whole = decoded > LEAST * promised
-    else:  # Matroska and WebM; of several streams one may be longer
-        whole = not (alone and container.duration) or time > LEAST * container.duration / 1e6 - 0.1
-    if not whole:
-        raise ValueError(f"Expected a whole video. Received: {path} ({decoded} frames, then it "
-                         "breaks off)")  # fmt: skip
+def _enough(video, start, frames):
+    """`video`, if it has as many frames as are asked for."""
+    if len(video) < (frames or 1):
+        raise ValueError(f"Expected {frames or 'some'} frames. "
+                         f"Received: {len(video)} from {start} on")  # fmt: skip
+    return video
 
 
-def _check_long(path, start, frames, stride):
-    """Raise a `ValueError` where a video has too few frames, before it is decoded: within a
-    pipeline TensorFlow's own lines would stand around the one that says so."""
-    needed = start + (frames - 1) * stride + 1
-    if os.path.isdir(path):
-        count = len(find_files(path, decode.EXTENSIONS, "frames in a folder"))
-    else:
-        count = _about(path, lambda stream: stream.frames or _packets(stream, needed))
-    if count < LEAST * needed:
-        _check_number(len(range(start, count, stride)), path, start, frames, stride)
-
-
-def _packets(stream, most):
-    """Up to `most` packets, one a frame, of a file that does not say how many it has (Matroska,
-    WebM, GIF)."""
-    packets = (packet for packet in stream.container.demux(stream) if packet.size)
-    return sum(1 for _ in itertools.islice(packets, most))
-
-
-def _check_number(found, path, start, frames, stride):
-    if found < (frames or 1):
-        raise ValueError(f"Expected {frames or 'some'} frames from {start} on, every {stride}. "
-                         f"Received: {found} in {path}")  # fmt: skip
-
-
-def frame_rate(path):
-    """Frames a second of a video file; `RATE` of a folder of frames."""
-    if os.path.isdir(path):
-        return RATE
-    return float(_about(path, lambda stream: stream.average_rate) or RATE)
-
-
-def _about(path, fact):
-    """What `fact` says of the first stream of frames in a file, of which nothing is decoded."""
-    av = video_library()
-    try:
-        with av.open(os.fspath(path)) as container:
-            return fact(container.streams.video[0])
-    except (av.FFmpegError, IndexError) as error:
-        raise ValueError(f"Expected a whole video. Received: {path} ({error})") from None
-
-
-def write_video(path, video, rate=RATE):
-    """Write `(frames, height, width, 3)` uint8 as MP4 or GIF, by its name, or as a folder of PNG.
-
-    Files appear whole or not at all. `rate` is in frames a second.
-    """
-    path, video = os.fspath(path), decode.as_rgb(video)
-    extension = os.path.splitext(path)[1].lower()
-    if extension == ".gif":
-        _write_gif(path, video, rate)
-    elif extension == ".mp4":
-        _write_mp4(path, video, rate)
-    elif not extension:
-        os.makedirs(path, exist_ok=True)
-        for i, frame in enumerate(video):
-            decode.write_image(os.path.join(path, f"{i:05d}.png"), frame)
-    else:
-        raise ValueError(f"Expected .mp4, .gif or a folder. Received: {path}")
-
-
-def _write_gif(path, video, rate):
-    from PIL import Image
-
-    images = [Image.fromarray(frame) for frame in video]
-    shown = max(1000 / rate, 20)  # milliseconds: browsers show what is shorter for 100
-    with whole_file(path) as partial:
-        images[0].save(partial, format="GIF", save_all=True, append_images=images[1:],
-                       duration=shown, loop=0)  # fmt: skip
-
-
-def _write_mp4(path, video, rate):
-    av = video_library()
-    # H.264 halves the colour: lengths have to be even.
-    height, width = (n - n % 2 for n in video.shape[1:3])
-    with whole_file(path) as partial, av.open(partial, "w", format="mp4") as container:
-        rate = fractions.Fraction(rate).limit_denominator(1001)
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for frame in video[:, :height, :width]:
-            frame = np.ascontiguousarray(frame)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-
-
-def video_library():
-    """PyAV, which comes with the extra `video`."""
-    try:
-        import av
-    except ImportError:
-        raise ValueError("Expected PyAV for videos: pip install 'genconv-tf[video]'") from None
-    return av
+def _read(path, start, frames, stride, *how):
+    return read_video(path, start, frames, stride, lambda frame: fitted(frame, *how))
 
 
 def _find(source):
@@ -296,26 +156,3 @@ def _find(source):
     if not paths:
         raise ValueError("Expected at least one video. Received: none")
     return paths
-
-
-def _folder_of_frames(path, start, frames, stride):
-    files = find_files(path, decode.EXTENSIONS, "frames in a folder")[start::stride][:frames]
-    _check_number(len(files), path, start, frames, stride)
-    images = [decode.read_image(file) for file in files]
-    odd = next((f for f, im in zip(files, images) if im.shape != images[0].shape), None)
-    if odd is not None:
-        raise ValueError(f"Expected frames of one size, {images[0].shape[:2]}. Received: {odd}")
-    return np.stack(images)
-
-
-def _mean_frame(video, size, crop):
-    """The mean of the frames as they are learned: nested lists `(height, width, 3)`."""
-    mean = np.mean(to_size(video, size, crop), axis=0, dtype=np.float64)
-    return mean.round(1).tolist()
-
-
-def _decode(path, start, frames, stride):
-    def read(path):
-        return read_video(path.decode(), start, frames, stride)
-
-    return tf.ensure_shape(tf.numpy_function(read, [path], tf.uint8), (None, None, None, 3))
