@@ -15,6 +15,7 @@ WINDOWS = (256, 1024, 4096)
 MODULATIONS = (0.5, 1, 2, 4, 8, 16, 32, 64)  # Hz, the ends of octaves
 SNIPPET = 0.5  # seconds
 COMPRESSION = 0.3  # of envelopes, McDermott and Simoncelli's
+LEAST_RATE = WINDOWS[-1] / 2  # Hz: a sample of 2 s has every window, and every modulation
 
 
 def evaluate(exemplar, samples, rate):
@@ -35,6 +36,8 @@ def evaluate(exemplar, samples, rate):
         the mean over samples. `copy_ncc`: 1 is verbatim copying.
     """
     exemplar, *samples = (np.asarray(s, np.float64).reshape(-1) for s in (exemplar, *samples))
+    if rate < LEAST_RATE:
+        raise ValueError(f"Expected a rate of at least {LEAST_RATE:g} Hz. Received: {rate:g}")
     for what, wave in (("exemplar", exemplar), *(("sample", s) for s in samples)):
         least = 4 if what == "exemplar" else 2
         if len(wave) < least * rate or not wave.any():
@@ -141,12 +144,14 @@ def copy_correlation(sample, exemplar, rate, count=16, seed=0):
     rng = np.random.default_rng(seed)
     length = int(SNIPPET * rate)
     size = len(exemplar) + length
+    exemplar = exemplar - exemplar.mean()
     transformed = np.fft.rfft(exemplar, size)
-    total = np.concatenate([[0.0], np.cumsum(np.square(exemplar))])
-    energy = total[length:] - total[:-length]
+    total, squares = (np.concatenate([[0.0], np.cumsum(x)]) for x in (exemplar, exemplar**2))
+    energy = squares[length:] - squares[:-length] - (total[length:] - total[:-length]) ** 2 / length
     best = []
     for start in rng.integers(len(sample) - length + 1, size=count):
         snippet = sample[start : start + length]
+        snippet = snippet - snippet.mean()
         product = np.fft.irfft(transformed * np.conj(np.fft.rfft(snippet, size)), size)
         norm = np.sqrt(np.maximum(energy, 1e-12) * np.square(snippet).sum()) + 1e-9
         best.append((np.abs(product[: len(energy)]) / norm).max())

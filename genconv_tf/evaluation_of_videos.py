@@ -32,7 +32,8 @@ def evaluate(exemplar, samples, vgg=None):
         frequency, and `motion`, that of the space-time spectrum: mean absolute differences, in
         nepers, smaller is closer. `change`: the difference between successive frames over that of
         the exemplar, and `self`, that of its halves; about 1 is right, about 0 a still, more
-        flickers. `copy_ncc`: 1 is verbatim copying.
+        flickers. `copy_ncc`: 1 is verbatim copying; `moving_ncc`: the same of what each video
+        differs from its mean frame by, for ground that stands still is the same in every sample.
     """
     exemplar, *samples = (np.asarray(video, np.float32) for video in (exemplar, *samples))
     for what, video in (("exemplar", exemplar), *(("sample", s) for s in samples)):
@@ -68,10 +69,17 @@ def evaluate(exemplar, samples, vgg=None):
     whole = max(change(exemplar), 1e-6)
     result["change"] = {name: float(np.mean([change(video) for video in videos]) / whole)
                         for name, videos in (("value", samples), ("self", halves))}  # fmt: skip
-    copied = [evaluation.copy_correlation(s, exemplar, BLOCK, BLOCKS) for s in samples]
-    own = evaluation.copy_correlation(*halves, BLOCK, BLOCKS)
-    result["copy_ncc"] = figure(np.mean(copied), own)
+    for name, seen in (("copy_ncc", np.asarray), ("moving_ncc", moving)):
+        whole, *parts = (seen(video) for video in (exemplar, *halves))
+        copied = [evaluation.copy_correlation(seen(s), whole, BLOCK, BLOCKS) for s in samples]
+        own = evaluation.copy_correlation(*parts, BLOCK, BLOCKS)
+        result[name] = figure(np.mean(copied), own)
     return result
+
+
+def moving(video):
+    """What the frames differ from their mean by."""
+    return video - video.mean(0)
 
 
 def mean_grams(video, filters):

@@ -105,7 +105,15 @@ def test_a_copy_is_found_wherever_it_lies():
     np.testing.assert_allclose(
         copy_correlation(np.roll(exemplar, 999), exemplar, RATE), 1, atol=0.1
     )
-    assert copy_correlation(RNG.normal(size=len(exemplar)), exemplar, RATE) < 0.2
+    for offset in (0.0, 0.5):  # by which nothing is alike
+        noise = offset + 0.1 * RNG.normal(size=len(exemplar))
+        assert copy_correlation(noise, exemplar + offset, RATE) < 0.2
+    assert copy_correlation(np.roll(exemplar, 99) + 0.5, exemplar + 0.2, RATE) > 0.9
+
+
+def test_rates_too_low_for_the_measures_are_named():
+    with pytest.raises(ValueError, match="Expected a rate of at least 2048 Hz"):
+        evaluate(RNG.normal(size=9000), [RNG.normal(size=9000)], 150)
 
 
 def test_the_command_measures_sound_files(tmp_path, capsys):

@@ -75,6 +75,16 @@ def test_another_draw_of_the_same_process_is_close(exemplar):
     assert figures["copy_ncc"]["value"] < 0.8
 
 
+def test_a_copy_is_found_before_ground_that_stands_still(exemplar):
+    """The ground is the same in every sample; what moves is so in a copy alone."""
+    ground = 2.0 * drift(9)[:1] - 128
+    scene, other = (0.8 * ground + 0.2 * video for video in (exemplar, drift(1)))
+    copy, fresh = (evaluate(scene, [one]) for one in (np.roll(scene, 5, 0), other))
+    assert copy["copy_ncc"]["value"] - fresh["copy_ncc"]["value"] < 0.1
+    assert copy["moving_ncc"]["value"] > 0.8 and fresh["moving_ncc"]["value"] < 0.7
+    assert copy["moving_ncc"]["ratio"] > 1.3 * fresh["moving_ncc"]["ratio"]
+
+
 def test_the_change_of_the_halves_is_their_own_measure(exemplar):
     figures = evaluate(exemplar, np.array_split(exemplar, 2))
     assert figures["change"]["self"] == figures["change"]["value"] != 1

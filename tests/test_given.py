@@ -9,7 +9,7 @@ from PIL import Image
 from genconv_tf.cli import given
 from genconv_tf.cli.main import main
 from genconv_tf.data.media import write
-from genconv_tf.data.sounds import read_sound
+from genconv_tf.data.sounds import read_sound, write_sound
 from genconv_tf.data.video_files import read_video, write_video
 
 SETTINGS = {
@@ -26,7 +26,7 @@ def clip(photograph):
 
 
 def asked(**kwargs):
-    names = ("image", "mask", "size", "frames", "seconds")
+    names = ("image", "mask", "size", "frames", "seconds", "format")
     return types.SimpleNamespace(**{name: kwargs.get(name) for name in names})
 
 
@@ -138,3 +138,12 @@ def test_the_size_of_samples_is_the_models_where_nothing_is_asked():
         given.size(about(2), asked(seconds=1.0))
     with pytest.raises(ValueError, match="--size of two lengths"):
         given.size(about(2), asked(size=(1, 2, 3)))
+
+
+@pytest.mark.parametrize("samples, seconds", [(20, None), (3000, 1.0)])
+def test_a_sound_shorter_than_what_is_asked_for_is_refused(tmp_path, samples, seconds):
+    write_sound(tmp_path / "a.wav", np.linspace(-0.5, 0.5, samples), 11025)
+    options = asked(image=str(tmp_path / "a.wav"), seconds=seconds)
+    model = {"rank": 1, "size": (1000,), "preprocessing": {"rate": 11025, "subbands": {"hop": 32}}}
+    with pytest.raises(ValueError, match="Expected a sound of at least"):
+        given.media(model, options)

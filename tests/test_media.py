@@ -91,6 +91,14 @@ def test_a_video_in_a_video_of_any_length_and_size_out(files):
         assert sample(files, model, "--frames", "12", "--size", "32x40") == 0
         assert read_video(files / "out" / "sample_0_0.mp4").shape == (12, 32, 40, 3)
         assert read_image(files / "out" / "sample_0_0.png").shape == (32, FRAMES * 40, 3)
+    whole = read_video(files / "out" / "sample_0_0.mp4").astype(float)
+    for form, name in (("gif", "sample_0_0.gif"), ("frames", "sample_0_0")):
+        words = ["--frames", "12", "--size", "32x40", "--format", form]
+        assert sample(files, "run", *words) == 0
+        assert np.abs(read_video(files / "out" / name) - whole).mean() < 12  # codecs' errors
+    names = sorted(path.name for path in (files / "out").iterdir())
+    assert names == ["sample_0_0", *(f"sample_0_0.{e}" for e in ("gif", "mp4", "png")),
+                     "sheet_0.png"]  # fmt: skip
 
 
 def test_the_export_gives_the_same_sound_with_tensorflow_alone(sound):
@@ -108,6 +116,7 @@ def test_the_export_gives_the_same_sound_with_tensorflow_alone(sound):
 @pytest.mark.parametrize(
     "words, message",
     [(["--size", "32"], "for --size"), (["--frames", "3"], "for --frames"),
+     (["--format", "gif"], "for --format"),
      (["--seconds", "0"], "a number above 0"), (["--seconds", "0.001"], "size of at least")],
 )  # fmt: skip
 def test_an_option_of_another_medium_is_refused(sound, words, message, capsys):

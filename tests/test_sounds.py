@@ -34,6 +34,28 @@ def test_every_format_decodes_to_mono_at_the_rate(tmp_path, name, subtype, close
     assert abs(level - 0.5) < 0.5 * close + 1e-3
 
 
+def test_floats_beyond_one_are_made_quieter_and_not_cut_off(tmp_path):
+    for peak in (1.6, 30000.0):
+        soundfile.write(tmp_path / "a.wav", 2 * peak * TONE, 22050, subtype="FLOAT")
+        wave = read_sound(tmp_path / "a.wav", 22050)
+        np.testing.assert_allclose(wave, 2 * TONE, atol=1e-4)
+
+
+@pytest.mark.parametrize("name, form, subtype", [
+    ("a.ogg", "OGG", "VORBIS"), ("a.opus", "OGG", "OPUS"), ("a.wav", "RF64", "PCM_16"),
+    ("a.w64", "W64", "PCM_16"), ("a.aiff", "AIFF", "PCM_16"), ("a.wav", "WAV", "PCM_16"),
+    ("a.wav", "WAV", "FLOAT"),
+])  # fmt: skip
+def test_cut_files_are_refused_and_whole_ones_are_not(tmp_path, name, form, subtype):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 96000)
+    soundfile.write(tmp_path / name, noise, 48000, subtype, format=form)
+    assert abs(len(read_sound(tmp_path / name, 48000)) - 96000) < 48
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / f"cut_{name}").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"Expected a (whole )?sound"):
+        read_sound(tmp_path / f"cut_{name}")
+
+
 @pytest.mark.parametrize("loudness", [1.0, 0.02])
 def test_a_dataset_undoes_its_preprocessing(tmp_path, loudness):
     """Whatever the loudness, x has the range of pixels."""
@@ -80,13 +102,18 @@ def test_a_written_sound_is_read_back_to_16_bits(tmp_path):
      ({"source": "a.wav", "rate": 0}, "positive rate"),
      ({"source": "a.wav", "rate": "44k"}, "positive rate"),
      ({"source": "a.wav", "rate": None}, "positive rate"),
+     ({"source": "a.wav", "rate": np.inf}, "positive rate"),
+     ({"source": "a.wav", "start": np.inf}, "start >= 0"),
+     ({"source": "a.wav", "seconds": np.inf}, "positive length"),
+     ({"source": "a.wav", "subbands": "a"}, "Expected subbands of at least"),
+     ({"source": "generated:rain", "rate": 50}, "at least 4000 Hz of generated:rain"),
      ({"source": "a.wav", "seconds": "a"}, "positive length in seconds"),
      ({"source": "empty.wav"}, "finite samples"), ({"source": "nan.wav"}, "finite samples"),
      ({"source": "silent.wav"}, "not silent"),
      ({"source": "silent.wav", "subbands": 32}, "not silent"),
      ({"source": "opposite.wav"}, "not silent"),
      ({"source": "cut.wav"}, "a whole sound"), ({"source": "cut.mp3"}, "a whole sound"),
-     ({"source": "cut.flac"}, "Expected a sound"), ({"source": "cut.ogg"}, "Expected a sound"),
+     ({"source": "cut.flac"}, "Expected a sound"), ({"source": "cut.ogg"}, "a whole sound"),
      ({"source": np.full(9, 2.0)}, r"in \[-1, 1\]")],
 )  # fmt: skip
 def test_mistakes_say_what_was_expected(tmp_path, monkeypatch, arguments, message):

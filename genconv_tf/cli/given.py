@@ -58,7 +58,8 @@ def media(about, options):
 
 def _check_axes(rank, options):
     """Raise a `ValueError` if a length is asked for along an axis that the model does not have."""
-    for name, needs in (("size", (2, 3)), ("frames", (3,)), ("seconds", (1,))):
+    needed = {"size": (2, 3), "frames": (3,), "format": (3,), "seconds": (1,)}
+    for name, needs in needed.items():
         if getattr(options, name) is not None and rank not in needs:
             kinds = " or a ".join(KINDS[r] for r in needs)
             raise ValueError(f"Expected a model of a {kinds} for --{name}. "
@@ -70,11 +71,14 @@ def _check_axes(rank, options):
 def _sound(about, options):
     preprocessing = about["preprocessing"]
     rate, subbands = preprocessing.get("rate") or RATE, preprocessing.get("subbands")
-    wave = read_sound(options.image, rate)
+    wave, unit = read_sound(options.image, rate), subbands["hop"] if subbands else 1
+    asked = unit if options.seconds is None else max(unit, round(options.seconds * rate))
+    if len(wave) < asked:
+        raise ValueError(f"Expected a sound of at least {asked / rate:.3g} s. "
+                         f"Received: {options.image}, of {len(wave) / rate:.3g} s")  # fmt: skip
     if options.seconds is not None:
-        wave = wave[: round(options.seconds * rate)]
-    if subbands:  # whole frames of them
-        wave = wave[: len(wave) // subbands["hop"] * subbands["hop"]]
+        wave = wave[:asked]
+    wave = wave[: len(wave) // unit * unit]  # whole frames of subbands
     if options.mask is None:
         return wave[:, None], None
     begin, end = _seconds(options.mask, len(wave) / rate)

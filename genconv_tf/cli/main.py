@@ -227,6 +227,8 @@ def _add_sampling(one):
     one.add_argument("--size", type=_size, metavar="H[xW]")
     one.add_argument("--frames", type=_at_least(1), metavar="N", help="of a video")
     one.add_argument("--seconds", type=_positive, metavar="S", help="of a sound")
+    one.add_argument("--format", choices=["mp4", "gif", "frames"], help="of a video: a file, or a "
+                     "folder of PNG (default: mp4)")  # fmt: skip
     one.add_argument("--seed", type=int, default=0, metavar="K")
     one.add_argument("--steps", type=_at_least(0), default=0, metavar="N",
                      help="Langevin steps a level, 0 for the model's own")  # fmt: skip

@@ -58,7 +58,7 @@ def write_samples(media, rate, options):
     bar = keras.utils.Progbar(options.num, unit_name="sample") if shown else None
     for i, one in enumerate(media):
         folder.mkdir(parents=True, exist_ok=True)  # once there is something to write
-        write(folder / f"sample_{options.seed}_{i}", one, rate)
+        write(folder / f"sample_{options.seed}_{i}", one, rate, options.format)
         made.append(one)
         if bar:
             bar.update(i + 1)

@@ -12,6 +12,7 @@ from genconv_tf.settings import NUMPY_SEEDS
 
 PREFIX = "generated:"
 CC0 = ("brick", "grass", "gravel")
+LEAST_RATE = 4000  # Hz, of sounds: what rings at up to 1.5 kHz has to fit
 GRAVITY = 9.81  # m/s², of the waves
 
 
@@ -28,13 +29,16 @@ def generate(source, kinds, **settings):
         **settings: arguments of the generator, left out where they are `None`.
 
     Raises:
-        ValueError: there is no such generator.
+        ValueError: there is no such generator, or none for so low a rate.
     """
     name = source.removeprefix(PREFIX)
     if name not in kinds:
         raise ValueError(f"Expected one of {[PREFIX + k for k in kinds]}. Received: {source!r}")
     if settings.get("seed") is not None:
         settings["seed"] %= NUMPY_SEEDS
+    if settings.get("rate", LEAST_RATE) < LEAST_RATE:
+        raise ValueError(f"Expected a rate of at least {LEAST_RATE} Hz of {source}. "
+                         f"Received: {settings['rate']:g}")  # fmt: skip
     return kinds[name](**{key: value for key, value in settings.items() if value is not None})
 
 

@@ -1,5 +1,6 @@
 """Sounds on `tf.data`: from files, folders, globs, arrays and TFDS names; and back to WAV."""
 
+import math
 import numbers
 import os
 
@@ -15,6 +16,7 @@ from genconv_tf.files import whole_file
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 RATE = 11025  # Hz, the papers'
 SILENT = 2**-14  # two steps of 16 bits: what rounding alone makes of silence
+PAGE = 2**16  # bytes, more than the longest page of Ogg
 MARGIN = 2 * 1152  # samples that a codec may lack at the end of a whole file: two frames of MP3
 
 
@@ -57,11 +59,11 @@ def sounds(
             for.
     """
     given = [rate, start, *([] if scale is None else [scale])]
-    words = not all(isinstance(n, numbers.Real) for n in given)
+    words = not all(isinstance(n, numbers.Real) and math.isfinite(n) for n in given)
     if words or not rate > 0 or not (scale is None or scale > 0) or not start >= 0:
         raise ValueError("Expected a positive rate and scale and a start >= 0. "
                          f"Received: {rate!r}, {scale!r}, {start!r}")  # fmt: skip
-    if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
+    if seconds is not None and not (isinstance(seconds, numbers.Real) and 0 < seconds < math.inf):
         raise ValueError(f"Expected a positive length in seconds. Received: {seconds!r}")
     check_batch(batch)
     skip = round(start * rate)
@@ -80,7 +82,7 @@ def sounds(
     samples = shortest if seconds is None else round(seconds * rate)
     if not 1 <= samples <= shortest:
         raise ValueError(
-            f"Expected sounds of at least {samples / rate:.3g} s after {start:g} s. "
+            f"Expected sounds of at least {max(samples, 1) / rate:.3g} s after {start:g} s. "
             f"Received: one of {(shortest + skip) / rate:.3g} s"
         )
     cut = np.stack([wave[skip : skip + samples] for wave in waves])[..., None]
@@ -109,6 +111,8 @@ def sounds(
 def read_sound(path, rate=RATE):
     """Decode a sound file: `(samples,)` float32 in [-1, 1], mono, at `rate` (in Hz).
 
+    Samples of floating point beyond that are not cut off; the whole is as much quieter.
+
     Raises:
         ValueError: the file is missing, no sound, truncated, or empty.
     """
@@ -124,19 +128,35 @@ def read_sound(path, rate=RATE):
     if not len(wave) or not np.isfinite(wave).all():
         raise ValueError(f"Expected a sound of finite samples. Received: {path}")
     mono = wave.mean(axis=1)
+    mono /= max(np.abs(mono).max(), 1.0)
     return np.clip(librosa.resample(mono, orig_sr=own, target_sr=rate), -1.0, 1.0)
 
 
 def _check_whole(path, decoded, promised):
-    """Raise a `ValueError` for a file that ends before its header says: WAV and MP3 decode so far
-    without a word."""
+    """Raise a `ValueError` for a file that ends before its header says, or an Ogg before its last
+    page: they decode so far without a word."""
+    size = os.path.getsize(path)
     with open(path, "rb") as file:
-        head, size = file.read(4), int.from_bytes(file.read(4), "little")
+        head = file.read(28)
+        file.seek(-min(size, PAGE), os.SEEK_END)
+        page = file.read().rpartition(b"OggS")[2]
     # What is written as it is recorded has no size, or the largest.
-    missing = head == b"RIFF" and os.path.getsize(path) < size < 2**31 - 2**16
+    missing = size < _promised(head) < 2**31 - 2**16
+    if head.startswith(b"OggS"):
+        missing = len(page) < 2 or not page[1] & 4  # the flag of a stream's end
     if missing or decoded < promised - MARGIN:
         raise ValueError(f"Expected a whole sound. Received: {path} ({decoded} samples, then it "
                          "breaks off)")  # fmt: skip
+
+
+def _promised(head):
+    """Bytes that a file of chunks has, as it begins with `head`; 0 of other files."""
+    order = {b"RIFF": "little", b"RIFX": "big", b"FORM": "big"}.get(head[:4])
+    if order:  # WAV, of either order of bytes, and AIFF
+        return int.from_bytes(head[4:8], order)
+    if head[:4] == b"RF64":
+        return int.from_bytes(head[20:28], "little")
+    return int.from_bytes(head[16:24], "little") if head[:4] == b"riff" else 0  # Wave64
 
 
 def write_sound(path, wave, rate=RATE):

@@ -123,9 +123,9 @@ def fit(waves, hop):
         ValueError: the waves are too short for their spectrum, or there are too few bins.
     """
     window = 2 * (SPECTRUM - 1)
-    if hop < 2 * LEAST or waves.shape[1] < 2 * window:
+    if not isinstance(hop, int) or hop < 2 * LEAST or waves.shape[1] < 2 * window:
         raise ValueError(f"Expected subbands of at least {2 * LEAST} and sounds of at least "
-                         f"{2 * window} samples. Received: {hop}, {waves.shape[1]}")  # fmt: skip
+                         f"{2 * window} samples. Received: {hop!r}, {waves.shape[1]}")  # fmt: skip
     taper = np.hanning(window)
     starts = range(0, waves.shape[1] - window + 1, window // 4)
     cut = np.stack([wave[s : s + window] for wave in waves for s in starts])
