@@ -248,8 +248,8 @@ class GenerativeConvNet(keras.Model):
         Args:
             num: number of samples.
             size: lengths of the media, one int or one per axis; the training size by default. On a
-                torus the samples tile seamlessly. A sound of subbands is longer by what makes its
-                frames, and the strides of the layers over them, whole.
+                torus the samples tile seamlessly, if it is a multiple of any strides. A sound of
+                subbands is longer by what makes its frames, and strides over them, whole.
             seed: int. Sample i is the same whatever `num` is.
             steps: Langevin steps a level, 0 for the model's own.
             until: how many of all these steps, coarse levels first, before the chains are shown.
