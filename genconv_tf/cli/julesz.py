@@ -12,7 +12,7 @@ from genconv_tf.cli.train import load
 
 def run(options):
     changes = recipes.parse_settings(options.set)
-    given = {**vars(options), "size": None, "split": "train", "feature": None}
+    given = {**vars(options), "size": None, "split": None, "feature": None}
     data = load(recipes.load(options.recipe, changes), argparse.Namespace(**given))
     model = GenerativeConvNet(**recipes.model_config(options.recipe, data, changes))
     made = julesz.sample(

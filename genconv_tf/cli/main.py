@@ -262,7 +262,7 @@ def _add_learning(one, inputs, updates="instead of the recipe's"):
     one.add_argument("--updates", type=_at_least(1), metavar="N", help=updates)
     one.add_argument("--size", type=_size, metavar="H[xW]", help="of the data, instead")
     one.add_argument("--seed", type=int, metavar="K", help="instead of the recipe's")
-    one.add_argument("--split", default="train", help="of a TFDS name")
+    one.add_argument("--split", help="of a TFDS name (default: train)")
     one.add_argument("--feature", help="of a TFDS name: image, audio or video by default")
     one.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
                      help="change a setting of the recipe")  # fmt: skip

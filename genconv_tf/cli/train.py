@@ -54,8 +54,12 @@ def load(content, options):
     size = options.size or how.pop("size", None)
     if size is not None:
         how["size"] = tuple(size) if isinstance(size, list) else size
-    if options.feature:
-        how["feature"] = options.feature
+    for name in ("split", "feature"):
+        asked = getattr(options, name)
+        if asked and not any(each.startswith("tfds:") for each in options.input):
+            raise ValueError(f"Expected --{name} of an input tfds:NAME. "
+                             f"Received: {', '.join(options.input)}")  # fmt: skip
+        how |= {name: asked} if asked else {}
     if kind == "image":
         how["seed"] = options.seed or 0
     known = inspect.signature(LOADERS[kind]).parameters
@@ -63,7 +67,7 @@ def load(content, options):
     if unknown:
         raise ValueError(f"Expected settings of data for a {kind}, {', '.join(known)}. "
                          f"Received: {', '.join(unknown)}")  # fmt: skip
-    return LOADERS[kind](source(options), split=options.split, **how)
+    return LOADERS[kind](source(options), **how)
 
 
 def source(options):
