@@ -6,9 +6,11 @@ import wave
 import av
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from genconv_tf import GenerativeConvNet, data
+from genconv_tf.cli.main import _own_line
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.video_files import read_video, write_video
 
@@ -349,6 +351,24 @@ def test_a_folder_of_frames_is_not_mixed_with_another(tmp_path, clip):
     with pytest.raises(ValueError, match="new or empty folder"):
         write_video(tmp_path / "frames", clip[:3])
     assert len(read_video(tmp_path / "frames")) == 12
+
+
+def test_a_video_of_a_stream_that_is_too_short_is_told_in_one_line(clip, monkeypatch):
+    """Of TFDS, whose later videos are seen when learning has begun."""
+
+    def from_tfds(*arguments):
+        both = tf.data.Dataset.from_generator(
+            lambda: (clip, clip[:5]),
+            output_signature=tf.TensorSpec([None, None, None, 3], tf.uint8),
+        )
+        return both, clip
+
+    monkeypatch.setattr(module, "from_tfds", from_tfds)
+    rows = iter(data.videos("tfds:two", frames=6, size=16))
+    assert next(rows).shape == (1, 6, 16, 16, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError) as told:
+        next(rows)
+    assert _own_line(told.value) == "Expected videos of 6 frames from 0 on, every 1"
 
 
 def test_one_frame_is_too_short_for_a_recipe_of_videos(clip):

@@ -44,9 +44,7 @@ def main(argv=None):
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
             raise
-        # What a pipeline calls, such as the decoding of a file, has said its own line in the midst.
-        own = re.search(r"^ValueError: (.+)$", str(error), re.MULTILINE)
-        return _fail(own[1] if own else re.sub(r"{{.*?}} ?| ?\[Op:.*?\]", "", _line(error)))
+        return _fail(_own_line(error))
     return 0
 
 
@@ -334,6 +332,16 @@ def _line(error):
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split())
+
+
+def _own_line(error):
+    """What a pipeline calls, such as the decoding of a file, or asserts has said its line in the
+    midst of TensorFlow's."""
+    for own in (r"^ValueError: (.+)$", r"assertion failed: \[(Expected .*?)\]"):
+        found = re.search(own, str(error), re.MULTILINE)
+        if found:
+            return found[1]
+    return re.sub(r"{{.*?}} ?| ?\[Op:.*?\]", "", _line(error))
 
 
 def _fail(line):

@@ -108,7 +108,10 @@ def videos(
         # They stream: a whole dataset would not fit.
         def prepare(video):
             video = to_size(cut(video[taken], region), first.shape[1:3], crop)
-            return preprocessing.encode(tf.ensure_shape(video, first.shape))
+            message = f"Expected videos of {len(first)} frames from {start} on, every {stride}"
+            enough = tf.debugging.assert_equal(tf.shape(video)[0], len(first), message)
+            with tf.control_dependencies([enough]):
+                return preprocessing.encode(tf.ensure_shape(tf.identity(video), first.shape))
 
         dataset = raw.map(prepare)
     else:
