@@ -174,6 +174,7 @@ def test_whole_videos_of_other_containers_are_read(tmp_path, clip, name, codec):
     "arguments, message",
     [({"source": "missing.mp4"}, "nothing there"), ({"source": "text.mp4"}, "whole video"),
      ({"source": "a.gif", "frames": 13}, "Expected 13 frames"), ({"source": "odd"}, "one size"),
+     ({"source": "odd", "size": 8}, "one size"),
      ({"source": "a.gif", "stride": 0}, "stride >= 1"),
      ({"source": "a.gif", "frames": 0}, "frames >= 1"), ({"source": "empty.mp4"}, "whole video"),
      ({"source": "a.gif", "size": 0}, "positive size"),
@@ -337,6 +338,21 @@ def test_a_cut_file_with_sound_is_refused(tmp_path, clip):
     (tmp_path / "cut.webm").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match="frames, then it breaks off"):
         read_video(tmp_path / "cut.webm")
+
+
+def test_what_is_transparent_is_white(tmp_path, clip):
+    share = np.full((*clip.shape[:3], 1), 255, np.uint8)
+    share[:, :8], share[:, 8:16] = 0, 51
+    with av.open(str(tmp_path / "a.mov"), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *clip.shape[1:3], "rgba"
+        for frame in np.concatenate([clip, share], -1):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgba")))
+        container.mux(stream.encode())
+    read = read_video(tmp_path / "a.mov")
+    assert (read[:, :8] == 255).all()
+    np.testing.assert_allclose(read[:, 8:16], 0.2 * clip[:, 8:16] + 0.8 * 255, atol=1)
+    np.testing.assert_array_equal(read[:, 16:], clip[:, 16:])
 
 
 def test_odd_lengths_are_kept(tmp_path, clip):

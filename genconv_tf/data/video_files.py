@@ -35,18 +35,18 @@ def read_video(path, start=0, frames=None, stride=1, change=None):
     """
     path = os.fspath(path)
     last = None if frames is None else start + (frames - 1) * stride + 1
+    taken, whole = [], None
     with _decoder(path) as shown:
-        taken = [
-            frame() if change is None else np.asarray(change(frame()))
-            for frame in itertools.islice(shown, start, last, stride)
-        ]
+        for frame in itertools.islice(shown, start, last, stride):
+            image = frame()
+            whole = whole or image.shape
+            if image.shape != whole:
+                raise ValueError(f"Expected frames of one size, {whole[:2]}. "
+                                 f"Received: one of {image.shape[:2]} in {path}")  # fmt: skip
+            taken.append(image if change is None else np.asarray(change(image)))
     if len(taken) < (frames or 1):
         raise ValueError(f"Expected {frames or 'some'} frames from {start} on, every {stride}. "
                          f"Received: {len(taken)} in {path}")  # fmt: skip
-    odd = next((i for i, one in enumerate(taken) if one.shape != taken[0].shape), None)
-    if odd is not None:
-        raise ValueError(f"Expected frames of one size, {taken[0].shape[:2]}. Received: {path}, "
-                         f"one of {taken[odd].shape[:2]}")  # fmt: skip
     return np.stack(taken)
 
 
@@ -150,17 +150,19 @@ def _check_whole(path, container, decoded, time):
     lasts, alone = _seconds(stream.metadata), len(container.streams) == 1
     if lasts is None and container.duration and (alone or stream.frames):
         lasts = container.duration / 1e6
-    in_time = lasts is not None and time > LEAST * lasts - 0.1
+    promised = stream.frames
+    if lasts is not None and stream.average_rate:  # those that an edit list hides are counted too
+        promised = min(promised, lasts * stream.average_rate)
     with open(path, "rb") as file:
         head = file.read(3)
         file.seek(-min(16, os.path.getsize(path)), os.SEEK_END)
         tail = file.read()
     if head == b"GIF":
         whole = b";" in tail  # the end of every GIF
-    elif stream.frames:  # those that an edit list hides are counted too
-        whole = decoded > LEAST * stream.frames or in_time
+    elif promised:
+        whole = decoded > LEAST * promised
     else:  # Matroska and WebM; of several streams without a length of their own one may be longer
-        whole = in_time or lasts is None
+        whole = lasts is None or time > LEAST * lasts - 0.1
     if not whole:
         raise ValueError(f"Expected a whole video. Received: {path} ({decoded} frames, then it "
                          "breaks off)")  # fmt: skip
