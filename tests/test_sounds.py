@@ -51,9 +51,12 @@ def test_cut_files_are_refused_and_whole_ones_are_not(tmp_path, name, form, subt
     soundfile.write(tmp_path / name, noise, 48000, subtype, format=form)
     assert abs(len(read_sound(tmp_path / name, 48000)) - 96000) < 48
     content = (tmp_path / name).read_bytes()
-    (tmp_path / f"cut_{name}").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"Expected a (whole )?sound"):
-        read_sound(tmp_path / f"cut_{name}")
+    for share in (0.5, 0.9):
+        (tmp_path / f"cut_{name}").write_bytes(content[: int(share * len(content))])
+        with pytest.raises(ValueError, match=r"Expected a (whole )?sound"):
+            read_sound(tmp_path / f"cut_{name}")
+    (tmp_path / f"tagged_{name}").write_bytes(content + b"TAG" + bytes(125))
+    assert abs(len(read_sound(tmp_path / f"tagged_{name}", 48000)) - 96000) < 99
 
 
 @pytest.mark.parametrize("loudness", [1.0, 0.02])

@@ -253,15 +253,7 @@ def test_principal_colours_of_a_grey_clip_are_one_channel():
 
 def test_frames_of_a_variable_rate_are_taken_as_often_as_they_are_shown(tmp_path, clip):
     """At 25 frames a second, what most of them last; those of 10 ms are not seen."""
-    with av.open(str(tmp_path / "a.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
-        stream.height, stream.width = clip.shape[1:3]
-        stream.time_base = stream.codec_context.time_base = fractions.Fraction(1, 1000)
-        for frame, milliseconds in zip(clip, (0, 40, 80, 200, 210, 250, 290, 450, 490)):
-            one = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            one.pts, one.time_base = milliseconds, stream.time_base
-            container.mux(stream.encode(one))
-        container.mux(stream.encode())
+    stamped(tmp_path / "a.mp4", clip[:9], (0, 40, 80, 200, 210, 250, 290, 450, 490))
     assert module.frame_rate(tmp_path / "a.mp4") == pytest.approx(25)
     decoded = read_video(tmp_path / "a.mp4")
     changes = np.abs(decoded[:, None].astype(int) - clip[None]).mean((2, 3, 4))
@@ -270,12 +262,55 @@ def test_frames_of_a_variable_rate_are_taken_as_often_as_they_are_shown(tmp_path
     assert len(read_video(tmp_path / "a.mp4", start=3, frames=4, stride=2)) == 4
 
 
-def test_frames_of_a_gif_that_are_equal_are_as_many_again(tmp_path, clip):
+@pytest.mark.parametrize("shown", [
+    [0, 1, 1, 1, 2, 3, 3, 4], [0, 1, 2, 3, 4, 4], [0, 1, 2, 3, 4, 5, 5, 5, 5, 5],
+    [0, 0, 0, 0, 1, 2, 3],
+])  # fmt: skip
+def test_frames_of_a_gif_that_are_equal_are_as_many_again(tmp_path, clip, shown):
     """Pillow writes equal frames as one that lasts longer."""
-    frames = clip[[0, 1, 1, 1, 2, 3, 3, 4]]
+    frames = clip[shown]
     write_video(tmp_path / "a.gif", frames)
     np.testing.assert_allclose(read_video(tmp_path / "a.gif"), frames, atol=1)
     assert module.frame_rate(tmp_path / "a.gif") == pytest.approx(25)
+
+
+def stamped(path, frames, milliseconds):
+    """A video whose frames are shown from those times on."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.time_base = stream.codec_context.time_base = fractions.Fraction(1, 1000)
+        for frame, time in zip(frames, milliseconds, strict=True):
+            one = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            one.pts, one.time_base = time, stream.time_base
+            container.mux(stream.encode(one))
+        container.mux(stream.encode())
+
+
+def test_a_frame_that_was_dropped_is_the_one_before_it(tmp_path, clip):
+    """And no other is, though the average rate is that of the file."""
+    times = [40 * i for i in range(13) if i != 7]
+    stamped(tmp_path / "a.mp4", clip, times)
+    assert module.frame_rate(tmp_path / "a.mp4") == pytest.approx(25)
+    decoded = read_video(tmp_path / "a.mp4")
+    changes = np.abs(decoded[:, None].astype(int) - clip[None]).mean((2, 3, 4))
+    assert changes.argmin(1).tolist() == [*range(7), 6, *range(7, 12)]
+
+
+def test_a_gap_of_an_hour_is_no_ninety_thousand_frames(tmp_path, clip):
+    stamped(tmp_path / "a.mp4", clip[:7], [0, 40, 80, 120, 160, 3600000, 3600040])
+    with pytest.raises(ValueError, match="Expected frames at most 60 s apart"):
+        read_video(tmp_path / "a.mp4")
+
+
+def test_bytes_behind_the_end_of_a_gif_do_not_matter(tmp_path, clip):
+    write_video(tmp_path / "a.gif", clip)
+    content = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "longer.gif").write_bytes(content + bytes(100))
+    assert len(read_video(tmp_path / "longer.gif")) == 12
+    (tmp_path / "cut.gif").write_bytes(content[:-200] + b";" * 8)
+    with pytest.raises(ValueError, match="then it breaks off"):
+        read_video(tmp_path / "cut.gif")
 
 
 def test_frames_of_a_folder_are_in_the_order_of_their_numbers(tmp_path, clip):

@@ -22,4 +22,4 @@ def run(options):
         steps=options.steps,
         soften=options.soften,
     )
-    write_samples(media, models[0].preprocessing.rate, options)
+    write_samples(media, models[0].preprocessing.rate, options, options.format)

@@ -37,31 +37,37 @@ def run(options):
                          f"Received: one of a {KINDS[rank]}")  # fmt: skip
     checks.check_counts(options.num, options.steps)
     draw, size = _drawer(model, options)
-    each = (draw(first=i)[0] for i in range(options.num))
-    media = write_samples(each, properties(model)["preprocessing"].get("rate"), options)
+    rate = properties(model)["preprocessing"].get("rate")
+    media = write_samples(_one_by_one(draw, options), rate, options, options.format)
     if options.watch:
         _write_chain(model, size, media[:1], options)
 
 
-def write_samples(media, rate, options):
-    """Write samples, each as it is made, and a sheet of them into `options.output`.
+def _one_by_one(draw, options):
+    """Samples as they are made, with a progress bar."""
+    shown = options.num > 1 and not options.quiet
+    bar = keras.utils.Progbar(options.num, unit_name="sample") if shown else None
+    for i in range(options.num):
+        yield draw(first=i)[0]
+        if bar:
+            bar.update(i + 1)
+
+
+def write_samples(media, rate, options, form=None):
+    """Write samples, each as it comes, and a sheet of them into `options.output`.
 
     Args:
-        media: iterable of `options.num` media.
-        rate: of sounds, in Hz.
+        media: iterable of media.
+        rate, form: as of `media.write`.
 
     Returns:
         All of them, `(num, *size, channels)`.
     """
     folder, made = pathlib.Path(options.output), []
-    shown = options.num > 1 and not options.quiet
-    bar = keras.utils.Progbar(options.num, unit_name="sample") if shown else None
     for i, one in enumerate(media):
         folder.mkdir(parents=True, exist_ok=True)  # once there is something to write
-        write(folder / f"sample_{options.seed}_{i}", one, rate, options.format)
+        write(folder / f"sample_{options.seed}_{i}", one, rate, form)
         made.append(one)
-        if bar:
-            bar.update(i + 1)
     made = np.stack(made)
     write_image(folder / f"sheet_{options.seed}.png", sheet(made))
     if not options.quiet:

@@ -28,29 +28,29 @@ def check_installed(rank):
         video_library()
 
 
-def write(stem, media, rate=None, kind=None):
+def write(stem, media, rate=None, form=None):
     """Write one sound (WAV), image (PNG) or video (MP4), and a picture of it.
 
     Args:
         stem: path without extension.
         media: `(samples, 1)`, `(height, width, 3)` or `(frames, height, width, 3)`.
         rate: samples or frames a second; `None` for what is usual.
-        kind: of a video `"gif"` or `"frames"`, a folder of PNG, instead.
+        form: of a video `"gif"` or `"frames"`, a folder of PNG, instead.
     """
-    write_moving(stem, media, rate, kind)
+    write_moving(stem, media, rate, form)
     stem = pathlib.Path(stem)
     write_image(stem.with_name(stem.name + ".png"), picture(media))
 
 
-def write_moving(stem, media, rate=None, kind=None):
+def write_moving(stem, media, rate=None, form=None):
     """Write what a picture cannot show, a sound (WAV) or a video (MP4); returns the file's name, or
     `None` for an image. Arguments as for `write`."""
-    stem, medium = pathlib.Path(stem), KINDS[media.ndim - 1]
-    if medium == "image":
+    stem, kind = pathlib.Path(stem), KINDS[media.ndim - 1]
+    if kind == "image":
         return None
-    extension = ".wav" if medium == "sound" else f".{kind or 'mp4'}"
-    path = stem.with_name(stem.name + ("" if kind == "frames" else extension))
-    if medium == "sound":
+    extension = ".wav" if kind == "sound" else f".{form or 'mp4'}"
+    path = stem.with_name(stem.name + ("" if form == "frames" else extension))
+    if kind == "sound":
         write_sound(path, media, round(rate or RATE))
     else:
         write_video(path, media, *([rate] if rate else []))

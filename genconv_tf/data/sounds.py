@@ -16,7 +16,7 @@ from genconv_tf.files import whole_file
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 RATE = 11025  # Hz, the papers'
 SILENT = 2**-14  # two steps of 16 bits: what rounding alone makes of silence
-PAGE = 2**16  # bytes, more than the longest page of Ogg
+TAIL = 2**18  # bytes: the longest page of Ogg, and tags behind it
 MARGIN = 2 * 1152  # samples that a codec may lack at the end of a whole file: two frames of MP3
 
 
@@ -133,20 +133,31 @@ def read_sound(path, rate=RATE):
 
 
 def _check_whole(path, decoded, promised):
-    """Raise a `ValueError` for a file that ends before its header says, or an Ogg before its last
-    page: they decode so far without a word."""
+    """Raise a `ValueError` for a file that ends before its header says, or an Ogg before the page
+    that is its last: they decode so far without a word."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         head = file.read(28)
-        file.seek(-min(size, PAGE), os.SEEK_END)
-        page = file.read().rpartition(b"OggS")[2]
+        file.seek(-min(size, TAIL), os.SEEK_END)
+        tail = file.read()
     # What is written as it is recorded has no size, or the largest.
     missing = size < _promised(head) < 2**31 - 2**16
     if head.startswith(b"OggS"):
-        missing = len(page) < 2 or not page[1] & 4  # the flag of a stream's end
+        missing = not _ogg_ends(tail)
     if missing or decoded < promised - MARGIN:
         raise ValueError(f"Expected a whole sound. Received: {path} ({decoded} samples, then it "
                          "breaks off)")  # fmt: skip
+
+
+def _ogg_ends(tail):
+    """Whether the last page is whole and says that it is the last; tags may stand behind it."""
+    at = tail.rfind(b"OggS\0")
+    header = tail[at : at + 27]
+    if at < 0 or len(header) < 27:
+        return False
+    lengths = tail[at + 27 : at + 27 + header[26]]
+    whole = at + 27 + header[26] + sum(lengths) <= len(tail)
+    return whole and bool(header[5] & 4)
 
 
 def _promised(head):

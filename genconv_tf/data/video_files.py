@@ -16,12 +16,14 @@ RATE = 25.0  # frames a second of what does not say so itself
 EXTENSIONS = (".mp4", ".avi", ".webm", ".gif", ".mov", ".mkv")
 LEAST = 0.95  # of the frames that a file says it has: some programs count wrongly
 EXAMINED = 1000  # packets that tell whether all frames last equally long
+LONGEST = 60.0  # seconds that a frame may last
 
 
 def read_video(path, start=0, frames=None, stride=1, change=None):
     """Decode a video file or a folder of frames: `(frames, height, width, 3)`.
 
-    Frames that do not all last equally long are taken as often as they are shown, at one rate.
+    Frames that do not all last equally long, of the first thousand, are taken as often as they are
+    shown at the rate of most.
 
     Args:
         path: of a file, which is decoded up to the last frame that is asked for, or of a folder,
@@ -35,10 +37,13 @@ def read_video(path, start=0, frames=None, stride=1, change=None):
     """
     path = os.fspath(path)
     last = None if frames is None else start + (frames - 1) * stride + 1
-    taken, whole = [], None
+    taken, whole, before = [], None, None
     with _decoder(path) as shown:
-        for frame in itertools.islice(shown, start, last, stride):
-            image = frame()
+        for frame, pixels in itertools.islice(shown, start, last, stride):
+            if frame is before:  # still shown
+                taken.append(taken[-1])
+                continue
+            image, before = pixels(frame), frame
             whole = whole or image.shape
             if image.shape != whole:
                 raise ValueError(f"Expected frames of one size, {whole[:2]}. "
@@ -52,10 +57,10 @@ def read_video(path, start=0, frames=None, stride=1, change=None):
 
 @contextlib.contextmanager
 def _decoder(path):
-    """Frames in the order in which they are shown, each a function that makes its pixels."""
+    """Frames in the order in which they are shown, each with what makes its pixels."""
     if os.path.isdir(path):
         files = find_files(path, decode.EXTENSIONS, "frames in a folder")
-        yield ((lambda file=file: decode.read_image(file)) for file in files)
+        yield ((file, decode.read_image) for file in files)
         return
     if not os.path.isfile(path):
         raise ValueError(f"Expected a video file. Received: {path} (no such file)")
@@ -63,8 +68,8 @@ def _decoder(path):
         rate, even = _timing(container)
     with _opened(path) as container:
         shown = _decoded(path, container)
-        shown = shown if even else _as_often_as_shown(shown, rate)
-        yield ((lambda frame=frame: _pixels(frame)) for frame in shown)
+        shown = shown if even else _as_often_as_shown(path, shown, rate)
+        yield ((frame, _pixels) for frame in shown)
 
 
 @contextlib.contextmanager
@@ -86,14 +91,13 @@ def _timing(container):
     packets = [p for p in itertools.islice(container.demux(stream), EXAMINED) if p.size]
     times = sorted(packet.pts for packet in packets if packet.pts is not None)
     average = float(stream.average_rate or RATE)
-    lasting = np.diff(times) * float(stream.time_base or 0)
-    # Few are shorter than the first quartile, so that hardly any is lost at its rate.
-    usual = np.quantile(lasting, 0.25, method="lower") if len(lasting) else 0.0
-    if len(packets) > len(times) or usual <= 0:
+    lasting = np.diff(times).tolist() + [p.duration for p in packets[-1:] if p.duration]
+    lasting = np.array(lasting) * float(stream.time_base or 0)
+    usual = np.median(lasting) if len(lasting) else 0.0
+    if len(packets) > len(times) or usual <= 0 or np.ptp(lasting) <= usual / 2:
         return average, True
-    even = np.ptp(lasting) <= usual / 2
-    # Of frames that mostly last equally long, whose times may be rounded, the average is exact.
-    return (average if even or abs(average * usual - 1) < 0.1 else 1 / float(usual)), even
+    # Times may be rounded, to milliseconds or hundredths: the mean of all that last about as long.
+    return 1 / float(lasting[np.abs(lasting - usual) <= usual / 4].mean()), False
 
 
 def _decoded(path, container):
@@ -104,20 +108,23 @@ def _decoded(path, container):
     _check_whole(path, container, count, time)
 
 
-def _as_often_as_shown(frames, rate):
+def _as_often_as_shown(path, frames, rate):
     """Frames of any duration at a constant rate: some several times, those too short not at all."""
-    held, begin, count = None, 0.0, 0
+    held, begin, time, count = None, None, 0.0, 0
     for frame in frames:
-        if held is None:
-            begin = frame.time
-        else:
-            due = round((frame.time - begin) * rate)
+        now = time if frame.time is None else frame.time
+        begin = now if begin is None else begin
+        if held is not None:
+            if now - time > LONGEST:
+                raise ValueError(f"Expected frames at most {LONGEST:g} s apart. Received: {path}, "
+                                 f"{now - time:.0f} s after {count} frames")  # fmt: skip
+            due = round((now - begin) * rate)
             yield from itertools.repeat(held, due - count)
             count = max(count, due)
-        held = frame
+        held, time = frame, now
     if held is not None:
-        lasts = float((held.duration or 0) * held.time_base) or 1 / rate
-        due = round((held.time - begin + lasts) * rate)
+        lasts = float((held.duration or 0) * (held.time_base or 0)) or 1 / rate
+        due = round((time - begin + min(lasts, LONGEST)) * rate)
         yield from itertools.repeat(held, max(due - count, 1))
 
 
@@ -153,12 +160,9 @@ def _check_whole(path, container, decoded, time):
     promised = stream.frames
     if lasts is not None and stream.average_rate:  # those that an edit list hides are counted too
         promised = min(promised, lasts * stream.average_rate)
-    with open(path, "rb") as file:
-        head = file.read(3)
-        file.seek(-min(16, os.path.getsize(path)), os.SEEK_END)
-        tail = file.read()
-    if head == b"GIF":
-        whole = b";" in tail  # the end of every GIF
+    if container.format.name == "gif":
+        with open(path, "rb") as file:
+            whole = _gif_ends(file.read())
     elif promised:
         whole = decoded > LEAST * promised
     else:  # Matroska and WebM; of several streams without a length of their own one may be longer
@@ -166,6 +170,25 @@ def _check_whole(path, container, decoded, time):
     if not whole:
         raise ValueError(f"Expected a whole video. Received: {path} ({decoded} frames, then it "
                          "breaks off)")  # fmt: skip
+
+
+def _gif_ends(content):
+    """Whether the blocks of a GIF go on to the one that ends it."""
+
+    def table(flags):  # bytes of its colours
+        return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+    try:
+        at = 13 + table(content[10])
+        while content[at] != 0x3B:
+            # An image has a descriptor, its colours and the size of its codes before its data.
+            at += 11 + table(content[at + 9]) if content[at] == 0x2C else 2
+            while content[at]:
+                at += 1 + content[at]
+            at += 1
+    except IndexError:
+        return False
+    return True
 
 
 def _seconds(metadata):
