@@ -25,8 +25,9 @@ def check_shape(rank, levels, channels, seed):
 
 
 def check_sample(model, num, size, steps, first=0):
-    """`size` as one length for each axis, if `model` can make `num` samples of it."""
+    """`size`, `None` for the model's, as one length for each axis, if it can make such samples."""
     check_counts(num, steps, first)
+    size = model.media_size if size is None else size
     return sizes.check_size(model.least_size, sizes.lengths(size, model.rank), model.only_size)
 
 

@@ -258,7 +258,6 @@ class GenerativeConvNet(keras.Model):
         Returns:
             NumPy array of media, for images `(num, height, width, 3)` uint8.
         """
-        size = self.media_size if size is None else size
         size = checks.check_sample(self, num, size, steps, first)
         seeds, until = noise.row_seeds(seed, num, first), checks.check_until(until)
         return self.sample_media(seeds, tf.constant(size), tf.constant(steps), until).numpy()

@@ -19,6 +19,15 @@ SMALL = {
 }
 
 
+@pytest.fixture
+def clip():
+    """A bright bar that moves by four pixels a frame: `(12, 32, 48, 3)` uint8."""
+    video = np.full((12, 32, 48, 3), 40, np.uint8)
+    for i in range(12):
+        video[i, :, 4 * i : 4 * i + 4] = (220, 200, 180)
+    return video
+
+
 @pytest.fixture(scope="session", autouse=True)
 def graphs_as_traced():
     """No Grappler: a quarter of a test's time where a graph runs once or twice.
