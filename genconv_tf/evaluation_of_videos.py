@@ -70,8 +70,8 @@ def evaluate(exemplar, samples, vgg=None):
     result["change"] = {name: float(np.mean([change(video) for video in videos]) / whole)
                         for name, videos in (("value", samples), ("self", halves))}  # fmt: skip
     for name, seen in (("copy_ncc", np.asarray), ("moving_ncc", moving)):
-        whole, *parts = (seen(video) for video in (exemplar, *halves))
-        copied = [evaluation.copy_correlation(seen(s), whole, BLOCK, BLOCKS) for s in samples]
+        target, *parts = (seen(video) for video in (exemplar, *halves))
+        copied = [evaluation.copy_correlation(seen(s), target, BLOCK, BLOCKS) for s in samples]
         own = evaluation.copy_correlation(*parts, BLOCK, BLOCKS)
         result[name] = figure(np.mean(copied), own)
     return result

@@ -7,7 +7,7 @@ import tensorflow as tf
 from test_video_files import encode
 
 from genconv_tf import GenerativeConvNet, data
-from genconv_tf.cli.main import _own_line
+from genconv_tf.cli.main import own_line
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.video_files import read_video, write_video
 
@@ -79,7 +79,7 @@ def test_a_clip_that_is_shorter_than_the_first_is_told_at_once(tmp_path, clip, n
      ({"source": "sound.avi"}, "no video stream"),
      ({"source": "a.gif", "rate": -5}, "positive rate"),
      ({"source": "a.gif", "rate": float("inf")}, "positive rate"),
-     ({"source": "a.gif", "crop": "none", "size": 16}, "Expected frames of"),
+     ({"source": "a.gif", "crop": "none", "size": 16}, "Expected images of"),
      ({"source": "a.gif", "rate": "fast"}, "positive rate"),
      ({"source": "a.gif", "mean": "foo"}, "colour.*frame.*none"),
      ({"source": np.zeros((3, 8, 8, 3)), "start": 5}, "Expected some frames. Received: 0 from 5"),
@@ -167,7 +167,7 @@ def test_a_video_of_a_stream_that_is_too_short_is_told_in_one_line(clip, monkeyp
     assert next(rows).shape == (1, 6, 16, 16, 3)
     with pytest.raises(tf.errors.InvalidArgumentError) as told:
         next(rows)
-    assert _own_line(told.value) == "Expected videos of 6 frames from 0 on, every 1"
+    assert own_line(told.value) == "Expected videos of 6 frames from 0 on, every 1"
 
 
 def test_one_frame_is_too_short_for_a_recipe_of_videos(clip):

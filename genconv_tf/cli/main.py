@@ -44,7 +44,7 @@ def main(argv=None):
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
             raise
-        return _fail(_own_line(error))
+        return _fail(own_line(error))
     return 0
 
 
@@ -334,7 +334,7 @@ def _line(error):
     return " ".join(str(error).split())
 
 
-def _own_line(error):
+def own_line(error):
     """What a pipeline calls, such as the decoding of a file, or asserts has said its line in the
     midst of TensorFlow's."""
     for own in (r"^ValueError: (.+)$", r"assertion failed: \[(Expected .*?)\]"):

@@ -7,6 +7,7 @@ import sys
 
 from genconv_tf import recipes, training
 from genconv_tf.data.media import LOADERS
+from genconv_tf.data.sources import tfds_name
 from genconv_tf.kinds import KINDS
 
 
@@ -56,7 +57,7 @@ def load(content, options):
         how["size"] = tuple(size) if isinstance(size, list) else size
     for name in ("split", "feature"):
         asked = getattr(options, name)
-        if asked and not any(each.startswith("tfds:") for each in options.input):
+        if asked and not any(map(tfds_name, options.input)):
             raise ValueError(f"Expected --{name} of an input tfds:NAME. "
                              f"Received: {', '.join(options.input)}")  # fmt: skip
         how |= {name: asked} if asked else {}

@@ -8,7 +8,14 @@ from genconv_tf.data.generated import generate, is_generated
 from genconv_tf.data.generated_images import IMAGES
 from genconv_tf.data.generated_textures import TEXTURES
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import check_batch, find_files, from_tfds, is_array, pixels
+from genconv_tf.data.sources import (
+    check_batch,
+    find_files,
+    from_tfds,
+    is_array,
+    pixels,
+    tfds_name,
+)
 from genconv_tf.sizes import lengths
 
 # A weak colour is mostly the noise of JPEG: at full strength it would be most of what is learned.
@@ -65,9 +72,9 @@ def images(
         # Of a region that is scaled to `size`, the whole is larger.
         whole = size if region is None else None
         source = generate(source, IMAGES | TEXTURES, size=whole, seed=seed)
-    streams = isinstance(source, str) and source.startswith("tfds:")
-    if streams:
-        raw, first = _in_colour(*from_tfds(source[5:], split, feature), feature)
+    name = tfds_name(source)
+    if name:
+        raw, first = _in_colour(*from_tfds(name, split, feature), feature)
         count = int(raw.cardinality())  # negative where a dataset does not know it
         batch = min(batch or 16, count) if count > 0 else batch or 16
     else:
@@ -84,7 +91,7 @@ def images(
     check_region(region, first.shape)
     raw, first = raw.map(lambda image: cut(image, region)), np.asarray(cut(first, region))
     size = tuple(size or first.shape[:2])
-    _check_size(first.shape[:2], size, crop)
+    check_crop(first.shape[:2], size, crop)
 
     # A thousand images tell the colours of a large dataset well enough.
     def some():
@@ -104,7 +111,7 @@ def images(
     dataset = raw.enumerate().map(lambda i, image: prepare(tf.cast(i, tf.int32), image))
     dataset = dataset.batch(batch, drop_remainder=True)
     # Images are decoded once and not at every update; a whole TFDS dataset might not fit.
-    dataset = (dataset if streams else dataset.cache()).prefetch(1)
+    dataset = (dataset if name else dataset.cache()).prefetch(1)
     dataset.preprocessing = preprocessing
     return dataset
 
@@ -119,7 +126,7 @@ def _in_colour(raw, first, feature):
     return raw, first
 
 
-def _check_size(found, size, crop):
+def check_crop(found, size, crop):
     """Raise a `ValueError` if an image of size `found` cannot come to `size` so."""
     if crop == "none" and found != size:
         raise ValueError(f'Expected images of {size}, or crop="resize". Received: {found}')

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from genconv_tf.data.generated import SOUNDS, generate, is_generated
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import check_batch, find_files, from_tfds
+from genconv_tf.data.sources import check_batch, find_files, from_tfds, tfds_name
 from genconv_tf.data.subbands import fit
 from genconv_tf.files import whole_file
 
@@ -72,8 +72,9 @@ def sounds(
     if is_generated(source):
         needed = None if seconds is None else start + seconds
         source = generate(source, SOUNDS, seconds=needed, rate=rate)
-    if isinstance(source, str) and source.startswith("tfds:"):
-        waves, batch = _waves_of_tfds(source[5:], split, feature), batch or 16
+    name = tfds_name(source)
+    if name:
+        waves, batch = _waves_of_tfds(name, split, feature), batch or 16
     elif isinstance(source, np.ndarray) or tf.is_tensor(source):
         waves = _waves_of_array(source)
     else:
@@ -140,8 +141,7 @@ def _check_whole(path, decoded, promised):
         head = file.read(28)
         file.seek(-min(size, TAIL), os.SEEK_END)
         tail = file.read()
-    # What is written as it is recorded has no size, or the largest.
-    missing = size < _promised(head) < 2**31 - 2**16
+    missing = size < _promised(head)
     if head.startswith(b"OggS"):
         missing = not _ogg_ends(tail)
     if missing or decoded < promised - MARGIN:
@@ -161,13 +161,13 @@ def _ogg_ends(tail):
 
 
 def _promised(head):
-    """Bytes that a file of chunks has, as it begins with `head`; 0 of other files."""
-    order = {b"RIFF": "little", b"RIFX": "big", b"FORM": "big"}.get(head[:4])
-    if order:  # WAV, of either order of bytes, and AIFF
-        return int.from_bytes(head[4:8], order)
-    if head[:4] == b"RF64":
-        return int.from_bytes(head[20:28], "little")
-    return int.from_bytes(head[16:24], "little") if head[:4] == b"riff" else 0  # Wave64
+    """Bytes that a file of chunks has, as it begins with `head`; 0 of other files, and of what was
+    written as it was recorded, with no size or the largest."""
+    places = {b"RIFF": (4, 8, "little"), b"RIFX": (4, 8, "big"), b"FORM": (4, 8, "big"),
+              b"RF64": (20, 28, "little"), b"riff": (16, 24, "little")}  # fmt: skip
+    begin, end, order = places.get(head[:4], (0, 0, "little"))
+    size = int.from_bytes(head[begin:end], order)
+    return size if size < 2 ** (8 * (end - begin) - 1) - 2**16 else 0
 
 
 def write_sound(path, wave, rate=RATE):

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from genconv_tf.resources import resource
 
+TFDS = "tfds:"
+
 
 def check_batch(batch):
     """Raise a `ValueError` if there cannot be batches of so many; `None` is for as many as fit."""
@@ -56,6 +58,12 @@ def find_files(source, extensions, what):
 def _numbered(path):
     """What sorts `frame10` behind `frame9`."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path)]
+
+
+def tfds_name(source):
+    """NAME of `"tfds:NAME"`; `None` of another source."""
+    named = isinstance(source, str) and source.startswith(TFDS)
+    return source.removeprefix(TFDS) if named else None
 
 
 def is_array(source):

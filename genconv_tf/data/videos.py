@@ -8,9 +8,23 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf.data.generated import VIDEOS, generate, is_generated
-from genconv_tf.data.images import check_region, cut, mean_colour, principal_colours, to_size
+from genconv_tf.data.images import (
+    check_crop,
+    check_region,
+    cut,
+    mean_colour,
+    principal_colours,
+    to_size,
+)
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import check_batch, find_files, from_tfds, is_array, pixels
+from genconv_tf.data.sources import (
+    check_batch,
+    find_files,
+    from_tfds,
+    is_array,
+    pixels,
+    tfds_name,
+)
 from genconv_tf.data.video_files import EXTENSIONS, RATE, frame_rate, read_video
 from genconv_tf.sizes import lengths
 
@@ -81,8 +95,9 @@ def videos(
         whole = size if region is None else None
         source = generate(source, VIDEOS, frames=needed, size=whole)
     taken = slice(start, None if frames is None else start + (frames - 1) * stride + 1, stride)
-    if isinstance(source, str) and source.startswith("tfds:"):
-        raw, first = from_tfds(source[5:], split, feature)
+    name = tfds_name(source)
+    if name:
+        raw, first = from_tfds(name, split, feature)
         first, batch = _enough(first[taken], start, frames), batch or 1
         first = fitted(first, size, crop, region)
     elif is_array(source):
@@ -104,7 +119,7 @@ def videos(
         rate=rate or RATE,
         basis=principal_colours(colours, [first]),
     )
-    if isinstance(source, str) and source.startswith("tfds:"):
+    if name:
         # They stream: a whole dataset would not fit.
         def prepare(video):
             video = to_size(cut(video[taken], region), first.shape[1:3], crop)
@@ -130,8 +145,7 @@ def fitted(frames, size, crop, region=None):
     found = tuple(frames.shape[-3:-1])
     if size is None or found == tuple(size):
         return np.asarray(frames)
-    if crop == "none":
-        raise ValueError(f'Expected frames of {tuple(size)}, or crop="resize". Received: {found}')
+    check_crop(found, tuple(size), crop)
     return to_size(frames, size, crop).numpy()
 
 
