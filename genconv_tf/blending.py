@@ -23,6 +23,20 @@ def blend(models, weights=None, guide=None, num=1, size=None, seed=0, steps=0, s
     """Sample afresh from several models at once.
 
     Args:
+        num, seed, steps: as of `GenerativeConvNet.sample`. Where the models' own numbers of steps
+            differ, all take the largest.
+        models, weights, guide, size, soften: as of `drawer`.
+
+    Returns:
+        NumPy array of media, for images `(num, height, width, 3)` uint8.
+    """
+    return drawer(models, weights, guide, size, soften)(num, seed, steps)
+
+
+def drawer(models, weights=None, guide=None, size=None, soften=4.0):
+    """What samples from several models at once, compiled once.
+
+    Args:
         models: `GenerativeConvNet`s of one rank, number of levels and factor. Their preprocessings
             may differ.
         weights: one number for each model, not negative and together 1; or a map of such numbers
@@ -30,17 +44,16 @@ def blend(models, weights=None, guide=None, num=1, size=None, seed=0, steps=0, s
         guide: instead of weights, what `guides.weights` makes maps of: an image `(height, width,
             3)` uint8, or labels `(height, width)`, the number of a model at each place. It is
             scaled to the canvas; of a video it is that of every frame.
-        num, seed, steps: as of `GenerativeConvNet.sample`. Where the models' own numbers of steps
-            differ, all take the largest.
         size: lengths of the media; by default the first model's.
         soften: standard deviation in pixels by which the borders of a guide are softened.
 
     Returns:
-        NumPy array of media, for images `(num, height, width, 3)` uint8.
+        `draw(num=1, seed=0, steps=0, first=0)`, arguments as of `GenerativeConvNet.sample`, which
+        returns media as `blend` does.
     """
     compiled = sampler_of(models)
     size = models[0].media_size if size is None else size
-    size, *_ = (checks.check_sample(model, num, size, steps) for model in models)
+    size, *_ = (checks.check_sample(model, 1, size, 0) for model in models)
     if guide is not None:
         if weights is not None:
             raise ValueError("Expected weights or a guide. Received: both")
@@ -49,9 +62,14 @@ def blend(models, weights=None, guide=None, num=1, size=None, seed=0, steps=0, s
     weights = check_weights(weights, len(models), size)
     if weights.size > len(models) and models[0].preprocessing.hop > 1:
         raise ValueError("Expected one weight for each model of subbands. Received: maps")
-    return compiled(
-        noise.row_seeds(seed, num), tf.constant(size), tf.constant(weights), tf.constant(steps)
-    ).numpy()
+    size, weights = tf.constant(size), tf.constant(weights)
+
+    def draw(num=1, seed=0, steps=0, first=0):
+        checks.check_counts(num, steps, first)
+        seeds = noise.row_seeds(seed, num, first)
+        return compiled(seeds, size, weights, tf.constant(steps)).numpy()
+
+    return draw
 
 
 def sampler_of(models):

@@ -93,6 +93,13 @@ def alone(folder):
         os.close(held)
 
 
+def check_unused(folder):
+    """Raise a `ValueError` if something is at a path where a folder is to be written."""
+    folder = pathlib.Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"Expected a new or empty folder. Received: {folder}")
+
+
 @contextlib.contextmanager
 def whole_folder(folder, replace=False):
     """A temporary folder that becomes `folder` when the block ends without an error.
@@ -105,8 +112,8 @@ def whole_folder(folder, replace=False):
     old = folder.with_name(f".{folder.name}.old")
     if old.is_dir() and not folder.exists():  # of a process killed while one gave way
         os.replace(old, folder)
-    if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"Expected a new or empty folder. Received: {folder}")
+    if not replace:
+        check_unused(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

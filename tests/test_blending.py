@@ -7,7 +7,7 @@ from conftest import SMALL
 
 import genconv_tf as gct
 from genconv_tf import noise, pyramid
-from genconv_tf.blending import BlendedLevel, coordinates_of, sampler_of
+from genconv_tf.blending import BlendedLevel, coordinates_of, drawer, sampler_of
 
 GREY = {"basis": ((1.0, 1.0, 1.0),), "mean": (100.0, 100.0, 100.0)}
 COLOUR = {
@@ -104,6 +104,8 @@ def test_grey_and_colour_models_meet_in_pixels():
     assert image.shape == (2, 32, 40, 3) and image.dtype == np.uint8
     spread = np.ptp(image.astype(int), axis=-1)
     assert spread[:, :, 6:14].max() <= 1 < spread[:, :, 26:34].mean()
+    second = drawer([grey, colour], guide=labels, size=(32, 40), soften=0.5)(first=1)
+    np.testing.assert_array_equal(second, image[1:])
 
 
 def test_coordinates_undo_themselves():

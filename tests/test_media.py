@@ -99,6 +99,10 @@ def test_a_video_in_a_video_of_any_length_and_size_out(files):
     names = sorted(path.name for path in (files / "out").iterdir())
     assert names == ["sample_0_0", *(f"sample_0_0.{e}" for e in ("gif", "mp4", "png")),
                      "sheet_0.png"]  # fmt: skip
+    # A second video of frames is refused before the first, which is not there yet, is made.
+    (files / "out" / "sample_0_0").rename(files / "out" / "sample_0_1")
+    assert sample(files, "run", *words, "--num", "2") == 2
+    assert not (files / "out" / "sample_0_0").exists()
 
 
 def test_the_export_gives_the_same_sound_with_tensorflow_alone(sound):

@@ -14,6 +14,7 @@ from genconv_tf.cli import given
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.media import check_installed, write
 from genconv_tf.data.video_files import write_video
+from genconv_tf.files import check_unused
 from genconv_tf.kinds import KINDS
 from genconv_tf.metadata import fresh_steps
 from genconv_tf.recovery import expected
@@ -38,12 +39,12 @@ def run(options):
     checks.check_counts(options.num, options.steps)
     draw, size = _drawer(model, options)
     rate = properties(model)["preprocessing"].get("rate")
-    media = write_samples(_one_by_one(draw, options), rate, options, options.format)
+    media = write_samples(one_by_one(draw, options), rate, options, options.format)
     if options.watch:
         _write_chain(model, size, media[:1], options)
 
 
-def _one_by_one(draw, options):
+def one_by_one(draw, options):
     """Samples as they are made, with a progress bar."""
     shown = options.num > 1 and not options.quiet
     bar = keras.utils.Progbar(options.num, unit_name="sample") if shown else None
@@ -64,9 +65,13 @@ def write_samples(media, rate, options, form=None):
         All of them, `(num, *size, channels)`.
     """
     folder, made = pathlib.Path(options.output), []
-    for i, one in enumerate(media):
+    stems = [folder / f"sample_{options.seed}_{i}" for i in range(options.num)]
+    if form == "frames":
+        for stem in stems:
+            check_unused(stem)
+    for stem, one in zip(stems, media, strict=True):
         folder.mkdir(parents=True, exist_ok=True)  # once there is something to write
-        write(folder / f"sample_{options.seed}_{i}", one, rate, form)
+        write(stem, one, rate, form)
         made.append(one)
     made = np.stack(made)
     write_image(folder / f"sheet_{options.seed}.png", sheet(made))
