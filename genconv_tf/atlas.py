@@ -56,6 +56,8 @@ def write(folder, layer, made, count):
         count: number of filters of the layer, dead ones included.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("[0-9][0-9][0-9][0-9].png"):  # of another atlas that was here
+        old.unlink()
     for k, image in made.items():
         write_image(folder / f"{k:04d}.png", image)
     tiles = [labelled(k, image) for k, image in made.items()]

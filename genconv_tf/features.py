@@ -1,7 +1,9 @@
 """Features of images: the responses of a layer of any Keras network, with weights of its own."""
 
 import dataclasses
+import fractions
 import functools
+import math
 import pathlib
 import zipfile
 
@@ -10,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf.guess import did_you_mean
+from genconv_tf.nested import unnested
 from genconv_tf.squeezenet import squeezenet
 
 VGG = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
@@ -36,7 +39,8 @@ class Features:
     def __call__(self, pixels):
         """`(batch, height, width, 3)` in [0, 255] to `(batch, *positions, filters)`."""
         # A tensor: Keras preprocesses an array in place.
-        return self.network(self.preprocess(tf.convert_to_tensor(pixels, tf.float32)))
+        code = self.network(self.preprocess(tf.convert_to_tensor(pixels, tf.float32)))
+        return tf.cast(code, tf.float32)  # of a network of mixed precision
 
     @functools.cached_property
     def _every_layer(self):
@@ -48,31 +52,40 @@ class Features:
         """As a call, but the responses of every layer with weights below this one, and of it last,
         as a list."""
         codes = self._every_layer(self.preprocess(tf.convert_to_tensor(pixels, tf.float32)))
-        return codes if isinstance(codes, list) else [codes]
+        return [tf.cast(code, tf.float32) for code in tf.nest.flatten(codes)]
 
     @property
     def receptive_field(self):
         """Pixels along the longer side of what one response sees: of branches that of the widest,
-        of a response to all positions those below it."""
-        return _field(self.network)[0]
+        of a response to all positions those below it; no more than the network takes."""
+        lengths, extent = self.network.input_shape[1:3], math.ceil(_field(self.network)[0])
+        return extent if None in lengths else min(extent, max(lengths))
 
 
 def _field(network):
-    """(extent, stride) of the responses of a network in its input."""
-    fields, extent, jump = {}, 1, 1
+    """(extent, distance) of the responses of a network in its input, in pixels."""
+    fields, extent, jump = {}, 1, fractions.Fraction(1)
     for one in network.layers:  # Keras has them in the order in which they are computed.
         given = [fields.get(id(x)) for x in tf.nest.flatten(getattr(one, "input", None))]
-        # Of a network within the network, Keras tells its own input: it comes after the last layer.
+        # What has no known input comes after the last layer.
         extent, jump = map(max, zip(*(list(filter(None, given)) or [(extent, jump)])))
-        if isinstance(one, keras.Model):
-            kernel, stride = _field(one)
-        else:
-            size = getattr(one, "kernel_size", None) or getattr(one, "pool_size", None) or (1,)
-            kernel = 1 + max(k - 1 for k in size) * max(getattr(one, "dilation_rate", (1,)))
-            stride = max(getattr(one, "strides", (1,)))
+        kernel, stride = _seen(one)
         extent, jump = extent + (kernel - 1) * jump, jump * stride
         fields.update((id(x), (extent, jump)) for x in tf.nest.flatten(one.output))
     return extent, jump
+
+
+def _seen(layer):
+    """How many positions below, along the longer side, a position of a layer sees, and how far on
+    the next one begins: less than 1 where there are more of them than below."""
+    if isinstance(layer, keras.layers.UpSampling2D):
+        return 1, fractions.Fraction(1, max(layer.size))
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or (1,)
+    kernel = 1 + max(k - 1 for k in size) * max(getattr(layer, "dilation_rate", (1,)))
+    stride = max(getattr(layer, "strides", (1,)))
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        return -(-kernel // stride), fractions.Fraction(1, stride)
+    return kernel, stride
 
 
 def features(layer, network="vgg19", weights=None, pooling=None, preprocess=None):
@@ -123,12 +136,24 @@ def features(layer, network="vgg19", weights=None, pooling=None, preprocess=None
     if not model.built or not getattr(model, "inputs", None):
         raise ValueError("Expected a network that knows its inputs, a functional or built "
                          f"sequential one. Received: {model.name}")  # fmt: skip
+    model, last = unnested(model)
+    layer = last.get(layer, layer)
     _check_layer(layer, model)
     output = model.get_layer(layer).output
     if isinstance(output, (list, tuple)):
         raise ValueError(f"Expected a layer of one output. Received: {layer}, of {len(output)}")
+    _check_input(model)
     part = keras.Model(model.inputs, output)
     return Features(part, preprocess or (lambda pixels: pixels), layer)
+
+
+def _check_input(model):
+    """Raise a `ValueError` unless a network takes images of three channels, and nothing else."""
+    given = [(tuple(x.shape), x.dtype) for x in tf.nest.flatten(model.inputs)]
+    (shape, dtype), *more = given
+    if more or len(shape) != 4 or shape[-1] not in (3, None) or "float" not in dtype:
+        raise ValueError("Expected a network of one input, (batch, height, width, 3) in floating "
+                         f"point. Received: {', '.join(f'{s} {d}' for s, d in given)}")  # fmt: skip
 
 
 def load_network(path):

@@ -125,7 +125,7 @@ class ScoringNetwork(keras.layers.Layer):
     def responses_of(self, layers, x, boundary=None):
         """Responses of the layers of some indices, as of `top_responses`."""
         boundary = boundary or self.boundary
-        lengths, once = x.shape[1:-1], self._wraps_once(x.shape[1:-1], boundary)
+        lengths, once = x.shape[1:-1], self._wraps_once(layers, x.shape[1:-1], boundary)
         if once:
             dynamic = tf.shape(x)[1:-1]
             lengths = [dynamic[a] if n is None else n for a, n in enumerate(lengths)]
@@ -228,13 +228,18 @@ class ScoringNetwork(keras.layers.Layer):
         """Samples beyond the two ends of a torus that its top positions see: a pair an axis."""
         return self.field.reach
 
-    def _wraps_once(self, lengths, boundary):
+    def _wraps_once(self, layers, lengths, boundary):
         """Whether valid convolutions of the signal, wrapped once by all that is seen of it, give
-        what wrapping the responses of every layer gives, at a fraction of its time."""
+        what wrapping the responses of every layer gives, at a fraction of its time, of `layers`."""
         if set(per_axis(boundary, self.rank, "boundary")) != {"torus"}:
             return False
         if any(self.covered) or any(spec.padding for spec in self.specs):
             return False
+        # With strides a layer that sees less than others must still begin where its own grid does.
+        for field in (self.fields[i] for i in layers):
+            for widest, own, jump in zip(self.field.reach, field.reach, field.jump):
+                if (widest[0] - own[0]) % jump:
+                    return False
         # A length that the graph does not know is `least_size` at least.
         return all(
             stride == 1 if n is None else n % stride == 0 and 0 <= min(reach) <= max(reach) <= n

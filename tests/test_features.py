@@ -36,6 +36,61 @@ def test_receptive_fields_of_branches_and_of_networks_in_networks():
     assert features("above", keras.Model(outer, above)).receptive_field == 39
 
 
+def test_receptive_fields_of_decoders_and_of_networks_of_one_size():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, strides=4, padding="same", name="down")(image)  # 3, 4
+    up = keras.layers.Conv2DTranspose(4, 4, strides=2, name="up")(x)  # two of these: 7, 2
+    x = keras.layers.Conv2D(4, 3, name="mid")(keras.layers.UpSampling2D(2)(up))  # 9, 1
+    network = keras.Model(image, x)
+    assert features("up", network).receptive_field == 7
+    assert features("mid", network).receptive_field == 9
+    small = keras.Input((6, 5, 3))
+    wide = keras.layers.Conv2D(4, 3, padding="same", dilation_rate=4, name="wide")(small)  # 9
+    assert features("wide", keras.Model(small, wide)).receptive_field == 6
+
+
+def test_layers_of_networks_in_networks_are_those_of_one_network():
+    """A backbone under a head, as transfer learning has them, each with a layer `first`."""
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, name="first")(image)
+    backbone = keras.Model(image, keras.layers.BatchNormalization(name="norm")(x), name="backbone")
+    backbone.get_layer("norm").moving_mean.assign(RNG.standard_normal(4))
+    head = keras.Sequential([keras.Input((14, 14, 4)), keras.layers.Conv2D(2, 5, name="first")],
+                            name="head")  # fmt: skip
+    outer = keras.Input((16, 16, 3))
+    scaled = keras.layers.Rescaling(1 / 255)(outer)
+    network = keras.Model(outer, keras.layers.ReLU(name="top")(head(backbone(scaled))))
+    pixels = RNG.uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
+    below = backbone(pixels / 255)
+    expected = {"backbone": below, "norm": below, "head": head(below), "head_first": head(below),
+                "first": backbone.get_layer("first")(pixels / 255),
+                "top": network(pixels)}  # fmt: skip
+    for layer, responses in expected.items():
+        np.testing.assert_allclose(features(layer, network)(pixels), responses, atol=1e-5)
+    assert features("head", network).receptive_field == 7
+    every = features("top", network).every_layer(pixels)
+    assert [x.shape[-1] for x in every] == [4, 4, 2, 2]
+    with pytest.raises(ValueError, match=r"Expected a layer of .*norm, head_first"):
+        features("second", network)
+
+
+def test_a_network_of_mixed_precision_has_features_in_float32():
+    image = keras.Input((8, 8, 3))
+    half = keras.layers.Conv2D(4, 3, name="half", dtype="mixed_float16")(image)
+    both = features("half", keras.Model(image, half))
+    assert both(np.ones((1, 8, 8, 3))).dtype == tf.float32
+    assert both.every_layer(np.ones((1, 8, 8, 3)))[0].dtype == tf.float32
+
+
+@pytest.mark.parametrize("inputs", [[(8, 8, 1)], [(8, 8, 3), (8, 8, 3)], [(8, 3)]])
+def test_a_network_of_other_inputs_than_an_rgb_image_is_named(inputs):
+    inputs = [keras.Input(shape) for shape in inputs]
+    sums = [keras.layers.Dense(1)(keras.layers.Flatten()(x)) for x in inputs]
+    out = keras.layers.Average(name="out")([sums[0], sums[-1]])
+    with pytest.raises(ValueError, match=r"of one input, \(batch, height, width, 3\).*Received"):
+        features("out", keras.Model(inputs, out))
+
+
 def test_a_vgg_of_a_file_pools_by_averages_and_may_end_below_the_top(tmp_path):
     arrays = {}
     for name, shape in {"block1_conv1": (3, 3, 3, 64), "block1_conv2": (3, 3, 64, 64),

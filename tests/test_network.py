@@ -72,6 +72,18 @@ def test_wrapping_the_signal_once_is_wrapping_every_layer(rank, layers, length, 
     assert (maps[0].shape[1] > -(-length // stride)) == once
 
 
+@pytest.mark.parametrize("rank", [1, 2])
+def test_branches_with_strides_keep_their_grids_on_a_torus(rank):
+    """The second branch sees a sample less on the left, half of its stride."""
+    layers = [Layer(2, 3), Layer(2, 3, 2), Layer(2, 3, after=0)]
+    network = built(layers, rank, (16,) * rank, boundary="torus", weight_scale=1.0)
+    x = tf.constant(RNG.standard_normal((2, *[16] * rank, 3)).astype(np.float32))
+    maps, axes = network.responses(x), range(1, rank + 2)
+    expected = sum(share * tf.reduce_sum(maps[top], axes)
+                   for share, top in zip(network.shares, network.tops))  # fmt: skip
+    np.testing.assert_allclose(network(x), expected, rtol=1e-5)
+
+
 def test_bfloat16_convolutions_give_a_float32_score_near_that_of_float32():
     x = tf.constant(RNG.standard_normal((2, 16, 16, 3)).astype(np.float32))
     full = built([Layer(8, 5, 2), Layer(8, 3)], 2, (16, 16), seed=1)

@@ -16,6 +16,8 @@ def run(options):
     layer = load(options)
     image = read(options.image, options.size) if options.image else noise(options)
     check_size(image, layer)
+    folder = pathlib.Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)  # or say that it cannot be before the work is done
     count = layer.network.output_shape[-1]
     bar = None if options.quiet else keras.utils.Progbar(count, unit_name="filter")
     made = atlas.textures(layer, image, steps=options.steps, seed=options.seed,
@@ -23,7 +25,6 @@ def run(options):
     if not made:
         raise ValueError(f"Expected an image that {options.layer} responds to. Received one that "
                          "every filter is dead on")  # fmt: skip
-    folder = pathlib.Path(options.output)
     atlas.write(folder, options.layer, made, count)
     if not options.quiet:
         print(f"\nWrote {folder / 'index.html'}: {len(made)} of {count} filters")

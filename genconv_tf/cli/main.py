@@ -247,7 +247,8 @@ def _add_features(one, steps):
     one.add_argument("--size", type=_at_least(1), metavar="N", help="of the long edge, in pixels")
     one.add_argument("--steps", type=_at_least(1), default=steps, metavar="N",
                      help=f"of the optimiser, at most (default: {steps})")  # fmt: skip
-    one.add_argument("--seed", type=int, default=0, metavar="K")
+    one.add_argument("--seed", type=int, default=0, metavar="K",
+                     help="of the noise to start from; --match starts from the image")  # fmt: skip
     one.add_argument("--quiet", action="store_true", help="say nothing")
 
 
