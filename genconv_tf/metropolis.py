@@ -4,7 +4,12 @@ Langevin dynamics of a finite step samples a density that is a little too wide: 
 instead of s² for white noise. Taken as the proposal of a Metropolis-Hastings step (G. Roberts and
 R. Tweedie, "Exponential convergence of Langevin distributions and their discrete approximations",
 Bernoulli, 1996) it is exact, at the price of rejections where the step is too long.
+
+Within bounds the proposal is a Gaussian truncated to them, value by value: were a proposal refused
+as a whole for one value outside, chains of many values would stand still.
 """
+
+import math
 
 import tensorflow as tf
 
@@ -22,8 +27,8 @@ def adjusted_langevin(log_density, x, seeds, steps, step_size=0.3, temperature=1
         seeds: `(batch, 2)` int32. Row i of the result depends on seed i alone.
         steps: int or int32 scalar.
         step_size, temperature, mask: as of `langevin`; the density is p^(1/T), given what is held.
-        bounds: (least, largest), broadcastable to `x`: a proposal outside this box is not taken,
-            which restricts the reference distribution to it.
+        bounds: (least, largest), broadcastable to `x`: the box that the density is restricted to
+            and the chains start in.
         begin, end: numbers of the first step and of the one that the chains stop before, of `steps`
             in all.
 
@@ -85,17 +90,49 @@ def adjusted_step(evaluate, combine, x, known, z, u, step_size, temperature=1.0,
     drift, spread = 0.5 * step_size**2, step_size * temperature**0.5
     value, gradient = combine(x, known)
     gradient, z = free(gradient), free(z)
+    mean, mass = _within(x + drift * gradient, spread, bounds)
+    if bounds is not None:
+        z = truncated(z, *((bound - mean) / spread for bound in bounds))
     # Minus the negative noise, for the reason that `langevin.step` has.
-    proposed = x + drift * gradient - (-spread) * z
+    proposed = mean - (-spread) * z
+    if bounds is not None:  # whatever rounding does to its ends
+        proposed = tf.clip_by_value(proposed, *bounds)
     new = evaluate(proposed)
     new_value, new_gradient = combine(proposed, new)
     # log q(x | proposed) - log q(proposed | x), of the Gaussians of one step either way.
-    back = (x - proposed - drift * free(new_gradient)) / spread
-    ratio = (new_value - value) / temperature + 0.5 * tf.reduce_sum(z * z - back * back, axes)
+    mean, new_mass = _within(proposed + drift * free(new_gradient), spread, bounds)
+    back = (x - mean) / spread
+    change = 0.5 * (z * z - back * back) + mass - new_mass
+    ratio = (new_value - value) / temperature + tf.reduce_sum(change, axes)
     # A proposal where the density is not a number is never taken.
     take = tf.math.log(u) < ratio
-    if bounds is not None:
-        take &= tf.reduce_all((proposed >= bounds[0]) & (proposed <= bounds[1]), axes)
     column = tf.reshape(take, [-1] + [1] * len(axes))
     known = tf.where(take, new[0], known[0]), tf.where(column, new[1], known[1])
     return tf.where(column, proposed, x), known, tf.cast(take, tf.float32)
+
+
+def _within(mean, spread, bounds):
+    """The mean of a proposal, brought into the box, and the log of the share of each Gaussian
+    around it that is in the box."""
+    if bounds is None:
+        return mean, 0.0
+    mean = tf.clip_by_value(mean, *bounds)
+    low, high = ((bound - mean) / spread for bound in bounds)
+    return mean, tf.math.log(_below(high) - _below(low))
+
+
+def _below(x):
+    """The standard normal distribution function."""
+    return 0.5 * tf.math.erfc(x * -math.sqrt(0.5))
+
+
+def truncated(z, low, high):
+    """Standard normal `z` made draws of the normal distribution on [low, high], low <= 0 <= high.
+
+    What is inside stays. How far beyond an end the rest is, is uniform on [0, 1] as a share of the
+    tail there, and becomes the same share of what is inside.
+    """
+    under, above = _below(low), _below(-high)
+    share = tf.where(z < low, _below(z) / under, _below(-z) / above)
+    inside = tf.math.ndtri(under + tf.clip_by_value(share, 1e-6, 1 - 1e-6) * (1 - above - under))
+    return tf.where((z >= low) & (z <= high), z, tf.clip_by_value(inside, low, high))

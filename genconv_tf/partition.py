@@ -22,7 +22,8 @@ class Estimate:
 
     Attributes:
         value: log Z, where q, within the bounds, is normalised: Z is the mean of exp f under q.
-        error: its standard error over chains. It says nothing of what no chain found.
+        error: its standard error over chains. It says nothing of what no chain found, and where one
+            weight is all there is it is 1, however far off the value may be.
         effective: effective number of chains, (Σw)² / Σw²; near 1, one weight is all there is.
         acceptance: mean share of Metropolis steps taken.
     """

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import kstest, norm, truncnorm
 
-from genconv_tf import GenerativeConvNet, noise, pyramid
+from genconv_tf import GenerativeConvNet, metropolis, noise, pyramid
 from genconv_tf.energy import Reference, energy
 from genconv_tf.metropolis import adjusted_langevin
 from genconv_tf.network import ScoringNetwork
@@ -118,6 +119,31 @@ def test_log_z_within_bounds(kind):
     assert abs(x.mean() - mean) < 4 * error
     with pytest.raises(ValueError, match="samples within the bounds"):
         log_partition(f, reference, (2, 1), samples=tf.ones((4, 2, 1)) * 2, bounds=bounds)
+
+
+def test_chains_of_an_image_move_within_bounds():
+    """256 values of which a third are within a standard deviation of an end of their box."""
+    s, low, high, b = 60.0, -128.0, 127.0, 0.005 * np.random.default_rng(0).standard_normal(256)
+    # exp(bx) moves q, normal, by s²b; both are cut to the box.
+    shares = [np.subtract(*norm.cdf([[high], [low]], mean, s)) for mean in (s**2 * b, 0.0)]
+    exact = np.sum(0.5 * s**2 * b**2 + np.log(shares[0] / shares[1]))
+
+    def f(x):
+        return tf.reduce_sum(x[..., 0] * tf.constant(b, tf.float32), 1)
+
+    how = {"chains": 256, "step_size": 0.5, "bounds": (low, high)}
+    estimate = log_partition(f, Reference("gaussian", s), (256, 1), **how)
+    assert abs(estimate.value - exact) < 4 * estimate.error and estimate.error < 0.2
+    assert estimate.acceptance > 0.5
+
+
+@pytest.mark.parametrize("low, high", [(-0.3, 2.0), (0.0, 0.5), (-8.0, 0.1)])
+def test_proposals_are_normal_within_their_box(low, high):
+    z = tf.random.stateless_normal([20000], [1, 2])
+    received = metropolis.truncated(z, tf.fill([20000], low), tf.fill([20000], high)).numpy()
+    assert kstest(received, truncnorm(low, high).cdf).pvalue > 1e-3
+    inside = (z.numpy() >= low) & (z.numpy() <= high)
+    np.testing.assert_array_equal(received[inside], z.numpy()[inside])
 
 
 def test_log_z_of_the_prototype_model_by_numerical_integration():
