@@ -94,8 +94,8 @@ class Calibration(keras.layers.Layer):
             chains: `(batch, *spatial, channels)`, of any number and size.
             observed: what `observe` gives of the data at the size of each band.
             spectra: list of variables that `begin` made.
-            iteration: int32 scalar, the number of updates so far: at 0 what was before is
-                forgotten.
+            iteration: int32 scalar, the number of updates so far: at 0, or of means that have
+                just begun, what was before is forgotten.
         """
         parts = zip(self.factors, self.bands, observed, spectra, strict=True)
         for factor, band, seen, mean in parts:
@@ -148,7 +148,7 @@ class Band(keras.layers.Layer):
     def learn(self, observed, power, spectra, iteration, chains):
         """The `chains` after what is learned from them, and from quantiles and spectrum of the
         data; other arguments as of `Calibration.learn`."""
-        t = tf.cast(iteration, tf.float32)
+        t = tf.where(tf.reduce_any(spectra != 0), tf.cast(iteration, tf.float32), 0.0)
         # The mean of all updates at first, of the last fifty or so later on.
         keep = tf.minimum(MEMORY, t / (10.0 + t))
         for knots, now in ((self.sampled, quantiles(chains)), (self.observed, observed)):

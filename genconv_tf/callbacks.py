@@ -30,11 +30,17 @@ class SampleSheet(keras.callbacks.Callback):
         self.folder, self.every, self.num = pathlib.Path(folder), every, num
         self.size, self.fresh = size, fresh
         self.writer = tf.summary.create_file_writer(str(tensorboard)) if tensorboard else None
+        self._last = 0
+
+    def on_train_begin(self, logs=None):
+        self._last = updates_done(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         update = updates_done(self.model)
-        if update % self.every:
+        # Not `update % every`: with `steps_per_execution` Keras calls after several updates.
+        if update // self.every == self._last // self.every:
             return
+        self._last = update
         if self.fresh:
             media = self.model.sample(self.num, self.size)
         else:
@@ -81,7 +87,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         update, reach = updates_done(self.model), logs["excess"]
         finite = all(np.isfinite(value) for value in logs.values())
         if finite and reach <= limit:
-            if update % self.every == 0:
+            if update // self.every > self.good[0] // self.every:
                 self._keep()
             return
         what = (

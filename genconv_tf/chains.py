@@ -68,12 +68,14 @@ def _grown(part, below, whole):
     return tuple(-(-n * fine // coarse) for n, coarse, fine in zip(part, below, whole))
 
 
-def restarts(seeds, iteration, probability):
-    """Which chains start anew at an update: `(chains,)` bool; all of them at the first one."""
+def restarts(seeds, state, iteration, probability):
+    """Which chains start anew at an update: `(chains,)` bool; all of them at the first one, and
+    those of which nothing is in the `state` yet, whatever the optimizer has behind it."""
     if probability >= 1:
         return tf.ones(tf.shape(seeds)[:1], bool)
     drawn = noise.uniform(seeds, [], iteration=-2) < probability
-    return drawn | (iteration == 0)
+    empty = tf.reduce_all(state == 0, range(1, state.shape.rank))
+    return drawn | empty | (iteration == 0)
 
 
 def rejuvenate(state, fresh, restart):

@@ -1,5 +1,6 @@
 """What may be asked of a model: refused in one line where it cannot be done."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -122,3 +123,26 @@ def check_media_shape(shape, channels, least, only, hop):
     sizes.check_size(least, size, only)
     if any(n % hop for n in size):
         raise ValueError(f"Expected whole frames of {hop} samples. Received: {size}")
+
+
+def check_optimizer(optimizer):
+    """Raise a `ValueError` for an optimizer that does not take one step of the gradient as it is at
+    each update, of which the noise is a function."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError("Expected an optimizer of gradients as they are: there is no loss to "
+                         "scale. Received: LossScaleOptimizer")  # fmt: skip
+    for name in ("loss_scale_factor", "gradient_accumulation_steps"):
+        if getattr(optimizer, name, None) is not None:
+            raise ValueError(f"Expected an optimizer without {name}. "
+                             f"Received: {getattr(optimizer, name)}")  # fmt: skip
+
+
+def as_data(data, levels, channels, whole):
+    """What Keras hands on as `(batch, *spatial, channels)` float32, if it can be learned from:
+    arguments as of `sizes.check_data`."""
+    x = tf.convert_to_tensor(data[0] if isinstance(data, (tuple, list)) else data)
+    if not x.dtype.is_floating:
+        raise ValueError("Expected data in floating point, as gct.data and Preprocessing.encode "
+                         f"make them. Received: {x.dtype.name}")  # fmt: skip
+    sizes.check_data(levels, channels, x.shape, whole)
+    return tf.cast(x, tf.float32)

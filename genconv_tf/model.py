@@ -138,7 +138,15 @@ class GenerativeConvNet(keras.Model):
 
     def compile(self, optimizer=None, **kwargs):
         """As `keras.Model.compile`; without an optimizer, that of the model's `learning`."""
-        super().compile(optimizer=optimizer or self.learning.make_optimizer(), **kwargs)
+        optimizer = keras.optimizers.get(optimizer or self.learning.make_optimizer())
+        checks.check_optimizer(optimizer)
+        # There is no loss whose gradients a policy of half precision could scale.
+        super().compile(optimizer=optimizer, **{**kwargs, "auto_scale_loss": False})
+
+    def compile_from_config(self, config):
+        """What `keras.models.load_model` calls: compiled as the model that was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def build_chains(self, data_size=None):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
@@ -152,6 +160,7 @@ class GenerativeConvNet(keras.Model):
             [lengths_of(self.learning.window, net.receptive_field()) for net in self.networks],
             self.calibrations,
         )
+        self.train_function = self.test_function = None  # what Keras traced is of other chains
 
     def fit(self, x=None, *args, calibration_data=None, **kwargs):
         """As `keras.Model.fit`, on a dataset of `(batch, *spatial, channels)` float32. It ends with
@@ -188,7 +197,7 @@ class GenerativeConvNet(keras.Model):
 
     def train_step(self, data):
         """Algorithm 1: Langevin chains at every level, then one ascent of the likelihood."""
-        observed = self.observe(data[0] if isinstance(data, tuple) else data)
+        observed = self.observe(data)
         chains = self.advance_chains(observed)
         gradients, variables = [], []
         for i, network in enumerate(self.networks):
@@ -203,12 +212,18 @@ class GenerativeConvNet(keras.Model):
             "excess": ml.excess(chains, observed),
         }
 
+    def test_step(self, data):
+        """Of held-out data the score per position, and the energy gap to the chains as they are."""
+        x = checks.as_data(data, self.levels, self.channels, self.size)
+        x = pyramid.levels_of(x, self.levels)[-1]
+        return ml.held_out(self.finest.network, x, self.chains)
+
     def _update_seeds(self, count):
         return noise.update_seeds(self.seed, count, self.optimizer.iterations)
 
     def observe(self, x):
         """What every level learns from at this update, coarse to fine, of data `x`."""
-        sizes.check_data(self.levels, self.channels, x.shape, self.size)
+        x = checks.as_data(x, self.levels, self.channels, self.size)
         phases = sizes.phases_of(self.levels, x.shape[1:-1])
         x = random_window(x, phases, self._update_seeds(1), -6)
         observed = pyramid.levels_of(x, self.levels)

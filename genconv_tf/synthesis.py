@@ -28,7 +28,7 @@ def advance(levels, chains, learning, observed, seeds, iteration):
     if learning.hidden is not None:
         made = recovered(levels, observed[-1], states[-1].shape[:-1], seeds, learning.hidden)
         return made, made
-    restart = restarts(seeds, iteration, learning.rejuvenation)
+    restart = restarts(seeds, states[0], iteration, learning.rejuvenation)
     moved, shown, seen = [], [], []
     for i, (level, state) in enumerate(zip(levels, states)):
         count, size = state.shape[0], state.shape[1:-1]

@@ -302,4 +302,10 @@ def test_sheets_of_samples_are_written(small, dataset, tmp_path):
         "update_000004.png",
     ]
     assert (tmp_path / "chains" / "update_000004.png").is_file()
+    small.compile(steps_per_execution=3)
+    sheets, guard = callbacks.SampleSheet(tmp_path / "three", every=2), callbacks.DivergenceGuard()
+    guard.every = 2
+    small.fit(dataset.repeat(), steps_per_epoch=6, callbacks=[sheets, guard], verbose=0)
+    names = sorted(p.name for p in (tmp_path / "three").iterdir())
+    assert names == ["update_000003.png", "update_000006.png"] and guard.good[0] == 6
     assert list((tmp_path / "board").iterdir())

@@ -1,0 +1,74 @@
+"""What Keras expects of a model: compiling, saving, evaluating, policies, optimizers, data."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import SMALL
+
+from genconv_tf import GenerativeConvNet, data
+
+
+def test_a_compiled_model_is_loaded_with_its_optimizer_and_learns_on(small, photograph, tmp_path):
+    dataset = data.images(photograph, size=32)
+    small.compile(keras.optimizers.Adam(1e-3))
+    small.fit(dataset.repeat(), steps_per_epoch=2, verbose=0)
+    small.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(again.optimizer, keras.optimizers.Adam) and again.optimizer.iterations == 2
+    for one, other in zip(again.optimizer.variables, small.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+    again.fit(dataset, verbose=0)
+    assert again.optimizer.iterations == 3
+
+
+def test_held_out_data_are_scored_and_compared_with_the_chains(small, photograph):
+    dataset = data.images(photograph, size=32)
+    small.compile()
+    x = next(iter(dataset))
+    expected = tf.reduce_mean(small.finest.network.mean(x, small.finest.network.data_boundary))
+    assert small.evaluate(dataset, verbose=0) == pytest.approx(float(expected), rel=1e-4)
+    history = small.fit(dataset.repeat(), steps_per_epoch=2, validation_data=dataset, verbose=0)
+    assert {"energy_gap", "val_score", "val_energy_gap"} <= set(history.history)
+
+
+def test_chains_made_after_the_optimizer_start_where_chains_start(photograph):
+    sampler = {"steps": 1, "step_size": 1e-6, "start_std": 20.0}
+    model = GenerativeConvNet(**{**SMALL, "sampler": sampler, "learning": {"rejuvenation": 0.0}})
+    dataset = data.images(photograph, size=32)
+    model.fit(dataset, verbose=0)
+    model.build_chains((32, 32))
+    model.fit(dataset, verbose=0)
+    assert np.std(model.chains.states[0]) > 10
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_a_policy_of_half_precision_learns_as_fast(policy, photograph):
+    """There is no loss to scale, and what is not scaled is not divided by the scale."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = GenerativeConvNet(**SMALL)
+        model.compile(keras.optimizers.SGD(1e-3))
+        before = model.get_weights()
+        model.fit(data.images(photograph, size=32), verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    change = max(np.abs(a - b).max() for a, b in zip(model.get_weights(), before, strict=True))
+    assert change > 1e-5
+
+
+@pytest.mark.parametrize(
+    "settings", [{"loss_scale_factor": 2.0}, {"gradient_accumulation_steps": 2}]
+)
+def test_an_optimizer_that_does_not_step_at_every_update_is_refused(small, settings):
+    with pytest.raises(ValueError, match=f"without {next(iter(settings))}"):
+        small.compile(keras.optimizers.Adam(1e-3, **settings))
+    with pytest.raises(ValueError, match="no loss to scale"):
+        small.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1e-3)))
+
+
+def test_data_of_other_types(small):
+    x = np.random.default_rng(0).standard_normal((1, 32, 32, 3))
+    small.fit(tf.data.Dataset.from_tensors(x), verbose=0)  # float64
+    with pytest.raises(ValueError, match=r"data in floating point.*Received: uint8"):
+        small.fit(tf.data.Dataset.from_tensors(x.astype(np.uint8)), verbose=0)
