@@ -67,7 +67,7 @@ def drawer(models, weights=None, guide=None, size=None, soften=4.0):
     def draw(num=1, seed=0, steps=0, first=0):
         checks.check_counts(num, steps, first)
         seeds = noise.row_seeds(seed, num, first)
-        return compiled(seeds, size, weights, tf.constant(steps)).numpy()
+        return compiled(seeds, size, weights, tf.constant(steps, tf.int32)).numpy()
 
     return draw
 

@@ -1,5 +1,7 @@
 """What may be asked of a model: refused in one line where it cannot be done."""
 
+import numbers
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -35,11 +37,11 @@ def check_sample(model, num, size, steps, first=0):
 def check_counts(num, steps, first=0):
     """Raise a `ValueError` if there cannot be so many samples, from number `first` on, or steps of
     them."""
-    if not isinstance(num, int) or num < 1:
+    if not isinstance(num, numbers.Integral) or num < 1:
         raise ValueError(f"Expected num >= 1. Received: {num!r}")
-    if not isinstance(steps, int) or steps < 0:
+    if not isinstance(steps, numbers.Integral) or steps < 0:
         raise ValueError(f"Expected steps >= 0. Received: {steps!r}")
-    if not isinstance(first, int) or first < 0:
+    if not isinstance(first, numbers.Integral) or first < 0:
         raise ValueError(f"Expected first >= 0. Received: {first!r}")
     if max(num + first, steps) > LARGEST:
         raise ValueError(f"Expected numbers up to {LARGEST}. Received: {num + first}, {steps}")
@@ -88,9 +90,9 @@ def check_until(until):
     """The number of steps after which chains are shown, as a tensor; `None` is the end."""
     if until is None:
         return tf.constant(END)
-    if not isinstance(until, int) or isinstance(until, bool) or until < 0:
+    if not isinstance(until, numbers.Integral) or isinstance(until, bool) or until < 0:
         raise ValueError(f"Expected until >= 0. Received: {until!r}")
-    return tf.constant(until)
+    return tf.constant(until, tf.int32)
 
 
 def check_mask(media, mask):

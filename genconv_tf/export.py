@@ -78,7 +78,7 @@ class ExportedModel:
         size = sizes.lengths(size, self.metadata["rank"])
         sizes.check_size(self.metadata["least_size"], size, self.metadata.get("only_size"))
         inputs = {"seed": noise.row_seeds(seed, num, first), "size": tf.constant(size),
-                  "steps": tf.constant(steps)}  # fmt: skip
+                  "steps": tf.constant(steps, tf.int32)}  # fmt: skip
         if until is None:
             return self._sample(**inputs)["media"].numpy()
         if "watch" not in self.signatures:
@@ -99,7 +99,7 @@ class ExportedModel:
             media=tf.constant(media),
             mask=tf.constant(mask, tf.float32),
             seed=noise.row_seeds(seed, len(media), first),
-            steps=tf.constant(steps),
+            steps=tf.constant(steps, tf.int32),
         )
         return result["media"].numpy()
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import threading
 
 try:
     import fcntl
@@ -27,7 +28,8 @@ def sha256(path):
 def whole_file(path):
     """A temporary name, a `str`, whose file becomes `path` when the block ends without an error."""
     path = pathlib.Path(path)
-    partial = path.with_name(f".{path.name}{PART}")
+    # Of its own: two processes, or threads, may write the same file, and the later remains.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{PART}")
     try:
         yield str(partial)
         os.replace(partial, path)
@@ -108,7 +110,7 @@ def whole_folder(folder, replace=False):
         folder: where the result is to be; its parents are made.
         replace: whether a folder that is already there gives way; else it is refused.
     """
-    folder = pathlib.Path(os.path.abspath(folder))  # "." has no name
+    folder = pathlib.Path(os.path.realpath(folder))  # "." has no name, and a link stays a link
     old = folder.with_name(f".{folder.name}.old")
     if old.is_dir() and not folder.exists():  # of a process killed while one gave way
         os.replace(old, folder)
@@ -119,7 +121,11 @@ def whole_folder(folder, replace=False):
     try:
         yield partial
         os.chmod(partial, 0o777 & ~_umask())
-        if folder.is_dir():
+        if not replace:
+            check_unused(folder)  # another process may have filled it since
+        if folder.is_dir() and _held(folder):
+            _fill(folder, partial)
+        elif folder.is_dir():
             shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)
             try:
@@ -132,6 +138,27 @@ def whole_folder(folder, replace=False):
             os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _held(folder):
+    """Whether a folder cannot give way to another: it is where a disk is mounted, or where this
+    process, and most likely a shell, is."""
+    return os.path.ismount(folder) or os.path.samefile(folder, os.getcwd())
+
+
+def _fill(folder, partial):
+    """Move what is in `partial` into `folder`, instead of what is there."""
+    for old in folder.iterdir():
+        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+    moved = []
+    try:
+        for part in sorted(partial.iterdir()):
+            moved.append(folder / part.name)
+            shutil.move(part, moved[-1])
+    except BaseException:  # of a disk that is full, or an interruption: nothing half-written
+        for part in moved:
+            shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(True)
+        raise
 
 
 def _umask():

@@ -275,7 +275,9 @@ class GenerativeConvNet(keras.Model):
         """
         size = checks.check_sample(self, num, size, steps, first)
         seeds, until = noise.row_seeds(seed, num, first), checks.check_until(until)
-        return self.sample_media(seeds, tf.constant(size), tf.constant(steps), until).numpy()
+        return self.sample_media(
+            seeds, tf.constant(size), tf.constant(steps, tf.int32), until
+        ).numpy()
 
     def recover(self, media, mask, seed=0, steps=0, first=0):
         """Sample the masked part of media given the rest.
@@ -291,8 +293,8 @@ class GenerativeConvNet(keras.Model):
         checks.check_mask(media, mask)
         checks.check_media(self, media)
         seeds = noise.row_seeds(seed, len(media), first)
-        mask = tf.constant(mask, tf.float32)
-        return self.recover_media(tf.constant(media), mask, seeds, tf.constant(steps)).numpy()
+        mask, steps = tf.constant(mask, tf.float32), tf.constant(steps, tf.int32)
+        return self.recover_media(tf.constant(media), mask, seeds, steps).numpy()
 
     def vary(self, media, strength=0.6, seed=0, steps=0, first=0):
         """Sample near media: chains start from them, at a level in the middle, instead of noise.
@@ -310,7 +312,8 @@ class GenerativeConvNet(keras.Model):
         level, begun = pyramid.entry(len(self.levels), strength)
         checks.check_media(self, media)
         media, seeds = tf.constant(media), noise.row_seeds(seed, len(media), first)
-        return self.vary_media(media, seeds, tf.constant(steps), tf.constant(begun), level).numpy()
+        steps, begun = tf.constant(steps, tf.int32), tf.constant(begun)
+        return self.vary_media(media, seeds, steps, begun, level).numpy()
 
     def sample_media(self, seeds, size, steps, until=checks.END):
         """Fresh media from `seeds` (batch, 2), `size` (rank,), `steps` () and `until` (): all int32

@@ -62,7 +62,7 @@ class ScoringNetwork(keras.layers.Layer):
             raise ValueError("Expected at least one layer. Received none")
         self.own = tuple(made(Layer, each) for each in layers)
         self.bank, self.rank, self.boundary, self.seed = bank, rank, boundary, seed
-        if not isinstance(weight_scale, numbers.Real) or weight_scale < 0:
+        if not isinstance(weight_scale, numbers.Real) or not 0 <= weight_scale < math.inf:
             raise ValueError(f"Expected weight_scale >= 0. Received: {weight_scale!r}")
         self.weight_init, self.weight_scale = weight_init, weight_scale
         self.specs = self.own if bank is None else bank.below(self.own)

@@ -20,7 +20,8 @@ def row_seeds(seed, count, first=0):
     """Seeds of `count` chains from number `first` on, `(count, 2)` int32, from one int."""
     check_seed(seed)
     base = tf.random.fold_in(tf.stack([tf.cast(seed, tf.int32), 0]), 0)
-    return tf.stack([tf.repeat(base[:1], count), base[1] + first + tf.range(count)], axis=1)
+    rows = tf.range(tf.cast(count, tf.int32))
+    return tf.stack([tf.repeat(base[:1], count), base[1] + tf.cast(first, tf.int32) + rows], axis=1)
 
 
 def check_seed(seed):

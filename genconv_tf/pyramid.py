@@ -264,6 +264,8 @@ def make_levels(count, factor, network, seed, reference, sampler, preprocessing,
         size: lengths of the signal in training, at the finest level.
         channels: of the signal.
     """
+    if min(factor) < 1:
+        raise ValueError(f"Expected a factor >= 1 between two levels. Received: {tuple(factor)}")
     settings = dataclasses.asdict(sampler)
     layers = layers_of(network["layers"], count)
     scales = per_level(network["weight_scale"], count)

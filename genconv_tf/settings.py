@@ -3,6 +3,7 @@ refused in one line."""
 
 import dataclasses
 import numbers
+import sys
 import types
 import typing
 
@@ -56,5 +57,7 @@ def check_types(settings):
 def _is(value, kind):
     if kind in (int, float):  # NumPy's too; a bool is an int to Python alone
         number = numbers.Integral if kind is int else numbers.Real
-        return isinstance(value, number) and not isinstance(value, bool)
+        most = LARGEST if kind is int else sys.float_info.max
+        # Neither infinite nor NaN, which no comparison holds for.
+        return isinstance(value, number) and not isinstance(value, bool) and abs(value) <= most
     return isinstance(value, kind)

@@ -67,6 +67,27 @@ def test_an_optimizer_that_does_not_step_at_every_update_is_refused(small, setti
         small.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1e-3)))
 
 
+def test_counts_may_be_numbers_of_numpy(small):
+    one, two, three = map(np.int64, (1, 2, 3))
+    media = small.sample(two, steps=three, first=one, until=three)
+    np.testing.assert_array_equal(media, small.sample(2, steps=3, first=1, until=3))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"factor": 0},
+        {"weight_scale": float("nan")},
+        {"sampler": {"step_size": float("inf")}},
+        {"sampler": {"steps": 10**11}},
+        {"layers": [{"filters": 2, "kernel": 3, "learning_rate": float("nan")}]},
+    ],
+)
+def test_numbers_that_nothing_can_be_done_with_are_refused(settings):
+    with pytest.raises(ValueError, match="Expected"):
+        GenerativeConvNet(**{**SMALL, **settings})
+
+
 def test_data_of_other_types(small):
     x = np.random.default_rng(0).standard_normal((1, 32, 32, 3))
     small.fit(tf.data.Dataset.from_tensors(x), verbose=0)  # float64

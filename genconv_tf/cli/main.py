@@ -35,8 +35,11 @@ def main(argv=None):
         command = importlib.import_module(f"genconv_tf.cli.{options.command}")
         with keras_silent(tensorflow and getattr(options, "quiet", False)):
             command.run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("interrupted")
+    except BrokenPipeError:  # of `genconv list | head`, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
         return _fail(_line(error))
     except Exception as error:

@@ -50,7 +50,7 @@ def load(content, options):
     """The dataset of a recipe's kind and the options of the command."""
     how = dict(content["data"])
     kind = how.pop("kind", KINDS.get(content["model"].get("rank", 2)))
-    if kind not in LOADERS:
+    if not isinstance(kind, str) or kind not in LOADERS:
         raise ValueError(f"Expected a kind of data of {sorted(LOADERS)}. Received: {kind!r}")
     size = options.size or how.pop("size", None)
     if size is not None:
