@@ -127,6 +127,14 @@ def check_media_shape(shape, channels, least, only, hop):
         raise ValueError(f"Expected whole frames of {hop} samples. Received: {size}")
 
 
+def hidden(mask, media):
+    """1 where a tensor `mask` > 0, else 0, in float32, if it has the rows and lengths of `media`:
+    in graphs, where `check_mask` sees no values."""
+    message = "Expected a mask of the rows and lengths of the media."
+    tf.debugging.assert_equal(tf.shape(mask), tf.shape(media)[:-1], message)
+    return tf.cast(mask > 0, tf.float32)
+
+
 def check_optimizer(optimizer):
     """Raise a `ValueError` for an optimizer that does not take one step of the gradient as it is at
     each update, of which the noise is a function."""

@@ -144,7 +144,7 @@ class GenerativeConvNet(keras.Model):
         super().compile(optimizer=optimizer, **{**kwargs, "auto_scale_loss": False})
 
     def compile_from_config(self, config):
-        """What `keras.models.load_model` calls: compiled as the model that was saved."""
+        """Of `keras.models.load_model`: compile as the model that was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
@@ -352,7 +352,7 @@ class GenerativeConvNet(keras.Model):
     @tf.function(reduce_retracing=True, autograph=False)
     def recover_media(self, media, mask, seeds, steps):
         """Media with the pixels of `mask` > 0, `(batch, *spatial)`, sampled given the others."""
-        mask = tf.cast(mask > 0, tf.float32)
+        mask = checks.hidden(mask, media)
 
         def recover(media, mask, seeds):
             known = self.preprocessing.encode(media)

@@ -14,11 +14,15 @@ def each_row(function, *batched):
 
     Args:
         function: of tensors `(1, ...)`, to a tensor `(1, ...)`.
-        *batched: tensors `(batch, ...)`.
+        *batched: tensors `(batch, ...)`; of another number of rows than the first, an error.
 
     Returns:
         `(batch, ...)`.
     """
+    rows = tf.shape(batched[0])[0]
+    for other in batched[1:]:
+        message = "Expected as many rows of every input (media, masks, seeds)."
+        tf.debugging.assert_equal(tf.shape(other)[0], rows, message)
     traced = tf.function(lambda rows: function(*(row[None] for row in rows))[0], autograph=False)
     specs = [tf.TensorSpec(each.shape[1:], each.dtype) for each in batched]
     output = traced.get_concrete_function(specs).structured_outputs

@@ -118,6 +118,21 @@ def test_a_size_that_is_too_small_is_refused_by_the_graph_itself(fixed, exported
     )
 
 
+@pytest.mark.parametrize(
+    "media, mask, seeds",
+    [((1, 32, 32), (1, 32, 32), 4), ((1, 32, 32), (2, 32, 32), 1), ((2, 32, 32), (2, 32, 32), 1),
+     ((1, 32, 32), (1, 1, 1), 1), ((1, 32, 32), (1, 16, 16), 1)],
+)  # fmt: skip
+def test_rows_and_masks_that_do_not_match_are_refused_by_the_graph_itself(
+    exported, media, mask, seeds
+):
+    recover = tf.saved_model.load(str(exported)).signatures["recover"]
+    given = {"media": tf.zeros((*media, 3), tf.uint8), "mask": tf.ones(mask),
+             "seed": tf.zeros((seeds, 2), tf.int32), "steps": tf.constant(1)}  # fmt: skip
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Expected a"):
+        recover(**given)
+
+
 def test_the_model_carries_its_sampling_settings_and_checksums(fixed, exported):
     meta = json.loads((exported / "assets.extra" / "metadata.json").read_text())
     assert meta["sampler"]["steps"] == [4, 3]
