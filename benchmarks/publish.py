@@ -8,7 +8,8 @@ of `frame-...` in the folder that GENCONV_HOME names. For each:
 `saved_models/`. Then the index of checksums, and the picture of the README. An interrupted training
 goes on where it stopped. With `--calibrate` nothing is learned but the calibrations of a model that
 is published already. With `--cards` nothing is learned: all cards are rendered anew from the
-metadata and pictures that are there, and the index is written.
+metadata and pictures that are there, and the index is written. With `--exports` the SavedModels
+that are published are exported anew, as this version of the package writes them.
 """
 
 import argparse
@@ -202,7 +203,14 @@ def main():
     options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options.add_argument("--calibrate", action="store_true", help="learn calibrations alone")
     options.add_argument("--cards", action="store_true", help="render all cards anew and stop")
+    options.add_argument("--exports", action="store_true", help="export anew and stop")
     options = options.parse_args()
+    if options.exports:
+        for folder in (PUBLISHED / name for name in BESIDE):
+            model = GenerativeConvNet.from_preset(folder)
+            model.export(folder / "1", replace=True, **presets.facts(folder))
+        presets.write_index(PUBLISHED)
+        return
     if options.cards:
         for path in PUBLISHED.glob(f"*/{presets.CONFIG}"):
             presets.write_card(path.parent)
