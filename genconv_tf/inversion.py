@@ -14,9 +14,11 @@ from genconv_tf import noise
 from genconv_tf.settings import NUMPY_SEEDS
 
 GREY, NOISE = 128.0, 10.0  # of the image that an inversion starts from
+BLOCK = 10  # steps of an optimiser between two reports of progress
 
 
-def invert(features, code, size, steps=300, learning_rate=16.0, seed=0, start=None):
+def invert(features, code, size, steps=300, learning_rate=16.0, seed=0, start=None,
+           progress=None):  # fmt: skip
     """Images whose features are `code`.
 
     Args:
@@ -27,6 +29,7 @@ def invert(features, code, size, steps=300, learning_rate=16.0, seed=0, start=No
         learning_rate: of Adam at the first step, in grey levels; it falls to a hundredth.
         seed: of the noise that the images start from. Image i is the same whatever the batch is.
         start: images to start from instead, `(batch, height, width, 3)` in [0, 255].
+        progress: called with the number of steps that are done, now and then.
 
     Returns:
         (images, errors): `(batch, height, width, 3)` uint8, and ‖Φ(x) - C‖ / ‖C‖ of what the
@@ -43,17 +46,17 @@ def invert(features, code, size, steps=300, learning_rate=16.0, seed=0, start=No
     def loss(x):
         return squared_error(features(x), code)
 
-    x = optimise(loss, start, steps, learning_rate)
+    x = optimise(loss, start, steps, learning_rate, progress)
     return to_pixels(x), tf.sqrt(loss(x)).numpy()
 
 
-def optimise(loss, start, steps=300, learning_rate=16.0):
+def optimise(loss, start, steps=300, learning_rate=16.0, progress=None):
     """Descend a loss of images; every image of a batch for itself.
 
     Args:
         loss: `(batch, height, width, 3)` in [0, 255] to `(batch,)`.
         start: such images.
-        steps, learning_rate: as of `invert`.
+        steps, learning_rate, progress: as of `invert`.
 
     Returns:
         The images, float32 in [0, 255].
@@ -70,11 +73,20 @@ def optimise(loss, start, steps=300, learning_rate=16.0):
         x.assign(tf.clip_by_value(x, 0.0, 255.0))
         return (t + 1,)
 
-    tf.function(lambda: tf.while_loop(lambda t: t < steps, step, (0,)), autograph=False)()
+    @tf.function(autograph=False)
+    def run(count):
+        tf.while_loop(lambda t: t < count, step, (0,))
+
+    for done in range(0, steps, BLOCK):
+        count = min(BLOCK, steps - done)
+        run(tf.constant(count))
+        if progress:
+            progress(done + count)
     return tf.convert_to_tensor(x)
 
 
-def stylise(features, content, style, statistic, weight=30.0, steps=300):
+def stylise(features, content, style, statistic, weight=30.0, steps=300,
+            progress=None):  # fmt: skip
     """An image with the code of `content` at a layer, and at every layer up to it the statistics of
     another image.
 
@@ -85,6 +97,7 @@ def stylise(features, content, style, statistic, weight=30.0, steps=300):
             using convolutional neural networks" (CVPR 2016).
         weight: of the style beside the content; both are relative squared errors.
         steps: of Adam.
+        progress: as of `invert`.
 
     Returns:
         `(height, width, 3)` uint8.
@@ -105,7 +118,7 @@ def stylise(features, content, style, statistic, weight=30.0, steps=300):
         styles = [squared_error(statistic(code), own) for code, own in zip(codes, wanted)]
         return squared_error(codes[-1], kept) + weight * tf.add_n(styles) / len(styles)
 
-    return to_pixels(optimise(loss, content[None], steps))[0]
+    return to_pixels(optimise(loss, content[None], steps, progress=progress))[0]
 
 
 def check_style(features, style):

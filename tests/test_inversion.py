@@ -263,3 +263,12 @@ def test_the_real_filters_of_vgg_are_inverted(image):
     large = np.kron(image, np.ones((2, 2, 1), np.float32))
     _, errors = inversion.invert(layer, layer(large[None]), large.shape[:2], steps=300)
     assert errors[0] < 0.05
+
+
+def test_an_inversion_says_how_far_it_is_and_is_the_same(network, image):
+    layer, told = features("low", network), []
+    code = layer(image[None])
+    size = image.shape[:2]
+    made, _ = inversion.invert(layer, code, size, steps=25, seed=1, progress=told.append)
+    np.testing.assert_array_equal(made, inversion.invert(layer, code, size, steps=25, seed=1)[0])
+    assert told == [10, 20, 25]

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,17 +21,19 @@ def run(options):
     style = None if options.style is None else read_style(options, layer)
     folder = pathlib.Path(options.output)
     folder.mkdir(parents=True, exist_ok=True)
+    bar = None if options.quiet else keras.utils.Progbar(options.steps, unit_name="step").update
     if options.match is not None:
         if style is None:
             raise ValueError(f"Expected --style with --match {options.match}. Received none")
         what, note = options.match, ""
         statistic = {"energy": inversion.energies, "gram": inversion.gram}[options.match]
-        made = inversion.stylise(layer, image, style, statistic, steps=options.steps)
+        made = inversion.stylise(layer, image, style, statistic, steps=options.steps,
+                                   progress=bar)  # fmt: skip
     else:
         code = layer(image[None])[0].numpy()
         what, wanted = reallocated(options, layer, code, style)
         made, errors = inversion.invert(
-            layer, wanted[None], image.shape[:2], options.steps, seed=options.seed
+            layer, wanted[None], image.shape[:2], options.steps, seed=options.seed, progress=bar
         )
         made, note = made[0], f"; relative error of its features {errors[0]:.3f}"
     path = folder / f"{what}_{options.layer}.png"
