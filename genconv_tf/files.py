@@ -143,22 +143,30 @@ def whole_folder(folder, replace=False):
 def _held(folder):
     """Whether a folder cannot give way to another: it is where a disk is mounted, or where this
     process, and most likely a shell, is."""
-    return os.path.ismount(folder) or os.path.samefile(folder, os.getcwd())
+    try:
+        return os.path.ismount(folder) or os.path.samefile(folder, os.curdir)
+    except FileNotFoundError:  # where this process is, is gone
+        return False
 
 
 def _fill(folder, partial):
     """Move what is in `partial` into `folder`, instead of what is there."""
-    for old in folder.iterdir():
-        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-    moved = []
+    before = list(folder.iterdir())
+    aside, moved = pathlib.Path(tempfile.mkdtemp(prefix=".old.", dir=folder)), []
     try:
+        for old in before:
+            os.replace(old, aside / old.name)
         for part in sorted(partial.iterdir()):
             moved.append(folder / part.name)
             shutil.move(part, moved[-1])
-    except BaseException:  # of a disk that is full, or an interruption: nothing half-written
+    except BaseException:  # of a disk that is full, or an interruption: all as it was
         for part in moved:
             shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(True)
+        for old in aside.iterdir():
+            os.replace(old, folder / old.name)
         raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _umask():

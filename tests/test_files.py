@@ -33,6 +33,7 @@ def test_the_folder_that_a_shell_is_in_is_filled_and_stays_what_it_is(tmp_path, 
 
 def test_nothing_is_half_written_where_a_folder_cannot_give_way(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept").write_text("kept")
     moved, move = [], files.shutil.move
 
     def fails(source, target):
@@ -43,11 +44,11 @@ def test_nothing_is_half_written_where_a_folder_cannot_give_way(tmp_path, monkey
     monkeypatch.setattr(files.shutil, "move", fails)
     with (
         pytest.raises(OSError, match="no space left"),
-        files.whole_folder(".") as partial,
+        files.whole_folder(".", replace=True) as partial,
     ):
         (partial / "a").write_text("first")
         (partial / "b").write_text("second")
-    assert moved and os.listdir(".") == []
+    assert moved and os.listdir(".") == ["kept"]
 
 
 def test_of_two_that_fill_one_folder_the_later_is_refused(tmp_path):
