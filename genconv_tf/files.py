@@ -49,7 +49,8 @@ def reserve(path, size):
 
 def write_text(path, text):
     with whole_file(path) as partial:
-        pathlib.Path(partial).write_text(text)
+        # A name that is no UTF-8 may stand in a card, and is told as bytes.
+        pathlib.Path(partial).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path, content):

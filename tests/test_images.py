@@ -1,5 +1,6 @@
 """Every kind of image file, against what was written into it."""
 
+import os
 import struct
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageCms
 
+from genconv_tf import files
 from genconv_tf.data import images
 from genconv_tf.data.decode import read_image, write_image
 from genconv_tf.data.sources import find_files
@@ -244,3 +246,15 @@ def test_tfds_names_are_loaded(photograph, monkeypatch):
             images("tfds:dtd", size=32, feature="label")
         grey = next(iter(images("tfds:mnist", size=28, batch=4, mean="none")))
         assert grey.shape == (4, 28, 28, 3) and np.ptp(grey, -1).max() == 0
+
+
+def test_a_name_that_is_no_utf8(tmp_path):
+    """As other systems wrote them; the card, which names it, is written too."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/gr\xe4s.png")
+    try:
+        Image.new("RGB", (40, 40), (9, 90, 30)).save(path)
+    except OSError:
+        pytest.skip("file names are UTF-8 here")
+    assert next(iter(images(path, size=32))).shape == (1, 32, 32, 3)
+    files.write_text(tmp_path / "card.md", f"source: {path}")
+    assert "gr\\udce4s.png" in (tmp_path / "card.md").read_text()

@@ -1,5 +1,7 @@
 """Images on `tf.data`: from files, folders, globs, arrays and TFDS names."""
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -86,7 +88,7 @@ def images(
         if arrays is not None:
             raw = tf.data.Dataset.from_tensor_slices(arrays)
         else:
-            raw = tf.data.Dataset.from_tensor_slices(paths).map(_decode)
+            raw = tf.data.Dataset.from_tensor_slices([*map(os.fsencode, paths)]).map(_decode)
             raw = raw.cache() if count < batch else raw
     check_region(region, first.shape)
     raw, first = raw.map(lambda image: cut(image, region)), np.asarray(cut(first, region))
@@ -135,7 +137,7 @@ def check_crop(found, size, crop):
 
 
 def _decode(path):
-    image = tf.numpy_function(lambda p: read_image(p.decode()), [path], tf.uint8)
+    image = tf.numpy_function(lambda p: read_image(os.fsdecode(p)), [path], tf.uint8)
     return tf.ensure_shape(image, (None, None, 3))
 
 
