@@ -60,7 +60,10 @@ class Detector:
             (boxes, ratios): `(found, 4)` top, left, bottom, right in pixels, and f above the
             threshold, `(found,)`, the strongest first.
         """
-        size = sizes.lengths(size, 2)
+        size, image = sizes.lengths(size, 2), tf.cast(image, tf.float32)
+        if image.shape.rank != 3:
+            raise ValueError("Expected an image (height, width, channels). "
+                             f"Received: {tuple(image.shape)}")  # fmt: skip
         if stride < 1:
             raise ValueError(f"Expected stride >= 1. Received: {stride}")
         if any(n < k for n, k in zip(image.shape, size)):

@@ -42,6 +42,7 @@ class Piece:
         """a + ⟨x, B⟩, `(batch,)`: f itself at every x of this pattern (eq. 17). Operations (|r|,
         max pooling, bins) have pieces of their own, which the pattern does not tell: of networks
         with these it is f at the x that the piece was taken of, and near it."""
+        x = tf.cast(x, tf.float32)
         return self.constant + tf.reduce_sum(self.slope * x, range(1, x.shape.rank))
 
 
@@ -54,6 +55,7 @@ def piece(network, x, boundary=None):
         boundary: as the network takes it.
     """
     _check_float32(network)
+    x = tf.cast(x, tf.float32)
     maps = network.responses(x, boundary)
     pattern = [m > 0 if spec.relu else tf.ones_like(m, bool)
                for m, spec in zip(maps, network.specs)]  # fmt: skip
@@ -128,6 +130,9 @@ def basis_functions(network, x, layer, boundary=None):
         everywhere for a filter that does not respond at all.
     """
     _check_float32(network)
+    if not 0 <= layer < len(network.specs):
+        raise ValueError(f"Expected a layer from 0 to {len(network.specs) - 1}. Received: {layer}")
+    x = tf.cast(x, tf.float32)
     maps = network.responses(x, boundary)
     responses = maps[layer][0]
     flat = tf.reshape(responses, [-1, responses.shape[-1]])
@@ -222,6 +227,7 @@ def find_mode(network, reference, x, steps=1000, tolerance=1e-4):
     if reference.kind != "gaussian":
         raise ValueError(f"Expected a Gaussian reference. Received: {reference.kind!r}")
     _check_float32(network)
+    x = tf.cast(x, tf.float32)
     column = [-1] + [1] * (x.shape.rank - 1)
 
     residual = functools.partial(relative_error, network, reference)

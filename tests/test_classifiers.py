@@ -180,6 +180,9 @@ def test_detection_by_the_likelihood_ratio_of_a_mixture():
     assert Detector(detector.f, estimate, share).threshold == detector.threshold
     with pytest.raises(ValueError, match="stride >= 1"):
         detector.detect(tf.zeros((8, 8, 1)), 4, stride=0)
+    with pytest.raises(ValueError, match="Expected an image"):
+        detector.detect(np.zeros((8, 8)), 4)
+    assert len(detector.detect(np.zeros((8, 8, 1), np.uint8), 4)) == 2
 
 
 def test_a_pattern_is_found_where_it_is():

@@ -199,3 +199,15 @@ def test_structure_is_of_float32_and_modes_of_a_gaussian_reference():
             refused()
     with pytest.raises(ValueError, match="Gaussian reference"):
         find_mode(network, Reference("uniform"), x)
+
+
+def test_signals_may_be_arrays_of_numpy_and_layers_are_those_there_are():
+    network = ScoringNetwork([{"filters": 2, "kernel": 3}], 1, "torus", weight_scale=1.0)
+    network.build((None, 8, 1))
+    x = RNG.normal(size=(1, 8, 1))
+    np.testing.assert_allclose(piece(network, x).score(x), network(x.astype(np.float32)), rtol=1e-5)
+    assert find_mode(network, Reference(), x)[1] < 1e-4
+    assert basis_functions(network, x, 0).shape == (2, 8, 1)
+    for layer in (-1, 1):
+        with pytest.raises(ValueError, match="a layer from 0 to 0"):
+            basis_functions(network, x, layer)
