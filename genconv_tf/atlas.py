@@ -11,6 +11,7 @@ from genconv_tf.card import sheet
 from genconv_tf.data.decode import write_image
 from genconv_tf.inversion import invert, noise_image, one_filter
 
+FIGURES = "figures.json"
 COLUMNS, LABEL = 16, 12  # of the sheet: tiles in a row, pixels of the number above each
 CELLS, WIDEST = 17, 272  # of each chroma axis, for counting colours; grey is the middle cell
 
@@ -56,14 +57,15 @@ def write(folder, layer, made, count):
         count: number of filters of the layer, dead ones included.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("[0-9][0-9][0-9][0-9].png"):  # of another atlas that was here
-        old.unlink()
+    if (folder / FIGURES).is_file():  # another atlas was here, of other filters
+        for old in folder.glob("[0-9][0-9][0-9][0-9].png"):
+            old.unlink()
     for k, image in made.items():
         write_image(folder / f"{k:04d}.png", image)
     tiles = [labelled(k, image) for k, image in made.items()]
     write_image(folder / "sheet.png", sheet(tiles, min(COLUMNS, len(tiles))))
     figures = {"layer": layer, "filters": count, "shown": len(made), **summary(made.values())}
-    files.write_json(folder / "figures.json", figures)
+    files.write_json(folder / FIGURES, figures)
     title = html.escape(f"{layer}: what each filter extracts")
     cells = "".join(
         f'<figure><img src="{k:04d}.png" alt="texture of filter {k}" loading="lazy">'

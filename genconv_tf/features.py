@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf.guess import did_you_mean
-from genconv_tf.nested import unnested
+from genconv_tf.nested import is_nested, unnested
 from genconv_tf.squeezenet import squeezenet
 
 VGG = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
@@ -136,8 +136,13 @@ def features(layer, network="vgg19", weights=None, pooling=None, preprocess=None
     if not model.built or not getattr(model, "inputs", None):
         raise ValueError("Expected a network that knows its inputs, a functional or built "
                          f"sequential one. Received: {model.name}")  # fmt: skip
-    model, last = unnested(model)
-    layer = last.get(layer, layer)
+    try:
+        model, last = unnested(model)
+        layer = last.get(layer, layer)
+    except Exception:  # whatever layers of one's own raise; its own layers can be had
+        if layer not in [one.name for one in model.layers if not is_nested(one)]:
+            raise ValueError(f"Expected networks within {model.name} whose layers can be copied. "
+                             f"Received: {layer}, within or after one") from None  # fmt: skip
     _check_layer(layer, model)
     output = model.get_layer(layer).output
     if isinstance(output, (list, tuple)):

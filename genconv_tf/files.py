@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, and their checksums."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import pathlib
 import shutil
 import tempfile
 import threading
+import time
 
 try:
     import fcntl
@@ -15,6 +17,8 @@ except ImportError:  # Windows has none
     fcntl = None
 
 PART = ".part"  # what the name of a file ends with while it is written
+ASIDE = ".old."  # what the name of a folder for what gives way begins with
+ABANDONED = 3600.0  # seconds since a file was written to by a process that must have been killed
 ZEROS = bytes(2**20)
 
 
@@ -28,6 +32,9 @@ def sha256(path):
 def whole_file(path):
     """A temporary name, a `str`, whose file becomes `path` when the block ends without an error."""
     path = pathlib.Path(path)
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+        if time.time() - old.stat().st_mtime > ABANDONED:
+            old.unlink(missing_ok=True)
     # Of its own: two processes, or threads, may write the same file, and the later remains.
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{PART}")
     try:
@@ -152,8 +159,9 @@ def _held(folder):
 
 def _fill(folder, partial):
     """Move what is in `partial` into `folder`, instead of what is there."""
-    before = list(folder.iterdir())
-    aside, moved = pathlib.Path(tempfile.mkdtemp(prefix=".old.", dir=folder)), []
+    # What was put aside and could not be put back is nobody's to throw away.
+    before = [path for path in folder.iterdir() if not path.name.startswith(ASIDE)]
+    aside, moved = pathlib.Path(tempfile.mkdtemp(prefix=ASIDE, dir=folder)), []
     try:
         for old in before:
             os.replace(old, aside / old.name)
@@ -165,9 +173,9 @@ def _fill(folder, partial):
             shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(True)
         for old in aside.iterdir():
             os.replace(old, folder / old.name)
+        aside.rmdir()
         raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _umask():

@@ -274,21 +274,6 @@ def decays(network, weight_decay=0.0):
     return [weight_decay if v.path in kernels else 0.0 for v in network.trainable_variables]
 
 
-def held_out(network, data, chains):
-    """What `evaluate` tells of data that were not learned from: a dict of scalars.
-
-    Args:
-        network: that of the finest level.
-        data: `(batch, *spatial, channels)` at it.
-        chains: the `Chains`, or `None` before any update.
-    """
-    score = tf.reduce_mean(network.mean(data, boundary=network.data_boundary))
-    if chains is None:
-        return {"score": score}
-    shown, edge = chains.seen(-1, chains.states[-1], network)
-    return {"score": score, "energy_gap": score - tf.reduce_mean(network.mean(shown, edge))}
-
-
 def apply(optimizer, gradients, variables, rates, decays):
     """One step of `optimizer`, each variable's own part of it scaled by its rate, and its decay.
 

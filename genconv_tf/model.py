@@ -14,6 +14,7 @@ from genconv_tf.energy import Reference, energy, log_density_gradient, reconstru
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row, first_of
 from genconv_tf.settings import made, plain
+from genconv_tf.validation import Validation
 from genconv_tf.windows import lengths_of, random_window
 
 
@@ -89,6 +90,7 @@ class GenerativeConvNet(keras.Model):
         self.calibrations = [lv.calibration for lv in self.levels if lv.calibration is not None]
         self.built = True
         self.chains = None
+        self._validation = Validation()
 
     # -- the model ---------------------------------------------------------------------------
 
@@ -140,8 +142,8 @@ class GenerativeConvNet(keras.Model):
         """As `keras.Model.compile`; without an optimizer, that of the model's `learning`."""
         optimizer = keras.optimizers.get(optimizer or self.learning.make_optimizer())
         checks.check_optimizer(optimizer)
-        # There is no loss whose gradients a policy of half precision could scale.
-        super().compile(optimizer=optimizer, **{**kwargs, "auto_scale_loss": False})
+        kwargs["auto_scale_loss"] = False  # that of a half policy: there is no loss
+        super().compile(optimizer=optimizer, **kwargs)
 
     def compile_from_config(self, config):
         """Of `keras.models.load_model`: compile as the model that was saved."""
@@ -213,10 +215,10 @@ class GenerativeConvNet(keras.Model):
         }
 
     def test_step(self, data):
-        """Of held-out data the score per position, and the energy gap to the chains as they are."""
-        x = checks.as_data(data, self.levels, self.channels, self.size)
-        x = pyramid.levels_of(x, self.levels)[-1]
-        return ml.held_out(self.finest.network, x, self.chains)
+        """Of held-out data the score per position, and the energy gap to the chains."""
+        return self._validation.step(self, data)
+
+    metrics = property(lambda self: self._validation.metrics(self.chains))
 
     def _update_seeds(self, count):
         return noise.update_seeds(self.seed, count, self.optimizer.iterations)
@@ -275,9 +277,8 @@ class GenerativeConvNet(keras.Model):
         """
         size = checks.check_sample(self, num, size, steps, first)
         seeds, until = noise.row_seeds(seed, num, first), checks.check_until(until)
-        return self.sample_media(
-            seeds, tf.constant(size), tf.constant(steps, tf.int32), until
-        ).numpy()
+        size, steps = tf.constant(size), tf.constant(steps, tf.int32)
+        return self.sample_media(seeds, size, steps, until).numpy()
 
     def recover(self, media, mask, seed=0, steps=0, first=0):
         """Sample the masked part of media given the rest.

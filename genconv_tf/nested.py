@@ -14,6 +14,9 @@ def unnested(network):
     Args:
         network: a functional or sequential Keras model.
 
+    Raises:
+        Exception: of any kind, a layer that cannot be copied, such as a `Lambda`.
+
     Returns:
         (network, last): one without networks within it, of copies of the layers, which keep their
         names (where two networks have the same, the later is NETWORK_LAYER); and the name of each
@@ -21,11 +24,15 @@ def unnested(network):
     """
     if not any(map(is_nested, network.layers)):
         return network, {}
-    copies, taken, last = {}, set(), {}
+    copies, taken, last = {}, {x.name for x in network.inputs}, {}
 
     def copy(layer, outer):
+        if not isinstance(layer, keras.Layer):  # an operation, such as a sum of two tensors
+            return layer
         if id(layer) not in copies:
-            name = layer.name if layer.name not in taken else f"{outer}_{layer.name}"
+            name = layer.name
+            while name in taken:
+                name = f"{outer}_{name}"
             taken.add(name)
             config = {**layer.get_config(), "name": name}
             copies[id(layer)] = layer, layer.__class__.from_config(config)
@@ -55,6 +62,8 @@ def unnested(network):
     plain = keras.Model(inputs, walk(network, inputs if len(inputs) > 1 else inputs[0]))
     for layer, own in copies.values():
         own.set_weights(layer.get_weights())
+        for part in own._flatten_layers():  # what is made of weights, as by `Normalization`
+            getattr(part, "finalize_state", lambda: None)()
     made = {id(own.output): own.name for _, own in copies.values() if _once(own)}
     return plain, {name: made[id(x)] for name, x in last.items() if id(x) in made}
 

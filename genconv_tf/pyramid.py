@@ -8,6 +8,7 @@ level below, those of the coarsest level from noise: the multi-grid sampling of 
 import contextlib
 import dataclasses
 import functools
+import math
 
 import tensorflow as tf
 
@@ -70,7 +71,7 @@ class Sampler:
                 value = tuple(value)
                 object.__setattr__(self, field.name, value)
             for number in value if isinstance(value, tuple) else (value,):
-                if not number >= least:
+                if not least <= number < math.inf:
                     raise ValueError(f"Expected {field.name} >= {least}. Received: {value!r}")
                 if self.adjusted and number == 0 and field.name != "start_std":
                     raise ValueError(f"Expected {field.name} above 0 for adjusted steps. "

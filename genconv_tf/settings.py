@@ -2,8 +2,8 @@
 refused in one line."""
 
 import dataclasses
+import math
 import numbers
-import sys
 import types
 import typing
 
@@ -57,7 +57,6 @@ def check_types(settings):
 def _is(value, kind):
     if kind in (int, float):  # NumPy's too; a bool is an int to Python alone
         number = numbers.Integral if kind is int else numbers.Real
-        most = LARGEST if kind is int else sys.float_info.max
-        # Neither infinite nor NaN, which no comparison holds for.
+        most = LARGEST if kind is int else math.inf  # NaN is below neither
         return isinstance(value, number) and not isinstance(value, bool) and abs(value) <= most
     return isinstance(value, kind)

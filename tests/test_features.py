@@ -74,6 +74,28 @@ def test_layers_of_networks_in_networks_are_those_of_one_network():
         features("second", network)
 
 
+def test_networks_in_networks_with_operations_and_states():
+    """Sums and divisions of tensors; two layers of the same name; a normalization that was adapted;
+    a layer that cannot be copied, above which nothing within is to be had."""
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(3, 3, padding="same", name="outer")(image)
+    backbone = keras.Model(image, keras.layers.ReLU(name="within")(x + image), name="backbone")
+    normal = keras.layers.Normalization()
+    normal.adapt(RNG.normal(90, 30, (64, 16, 16, 3)))
+    outer = keras.Input((16, 16, 3), name="outer")
+    top = keras.layers.ReLU(name="top")(backbone(normal(outer / 2.0)) * 2.0)
+    network = keras.Model(outer, top)
+    pixels = RNG.uniform(0, 255, (1, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_allclose(features("top", network)(pixels), network(pixels), rtol=1e-4)
+    within = backbone(normal(pixels / 2))
+    np.testing.assert_allclose(features("within", network)(pixels), within, rtol=1e-4)
+    scaled = keras.layers.Lambda(lambda x: x / 255, name="scaled")(outer)
+    network = keras.Model(outer, keras.layers.ReLU(name="top")(backbone(scaled)))
+    np.testing.assert_allclose(features("scaled", network)(pixels), pixels / 255, rtol=1e-5)
+    with pytest.raises(ValueError, match="whose layers can be copied"):
+        features("within", network)
+
+
 def test_a_network_of_mixed_precision_has_features_in_float32():
     image = keras.Input((8, 8, 3))
     half = keras.layers.Conv2D(4, 3, name="half", dtype="mixed_float16")(image)

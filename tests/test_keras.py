@@ -23,13 +23,30 @@ def test_a_compiled_model_is_loaded_with_its_optimizer_and_learns_on(small, phot
 
 
 def test_held_out_data_are_scored_and_compared_with_the_chains(small, photograph):
-    dataset = data.images(photograph, size=32)
+    dataset, network = data.images(photograph, size=32), small.finest.network
+    one = next(iter(dataset))
+    x = tf.concat([one, 0.3 * one, -one], 0)
+    batches = tf.data.Dataset.from_tensor_slices(x).batch(2)  # of two and of one
     small.compile()
-    x = next(iter(dataset))
-    expected = tf.reduce_mean(small.finest.network.mean(x, small.finest.network.data_boundary))
-    assert small.evaluate(dataset, verbose=0) == pytest.approx(float(expected), rel=1e-4)
-    history = small.fit(dataset.repeat(), steps_per_epoch=2, validation_data=dataset, verbose=0)
-    assert {"energy_gap", "val_score", "val_energy_gap"} <= set(history.history)
+    score = float(tf.reduce_mean(network.mean(x, network.data_boundary)))
+    assert small.evaluate(batches, verbose=0) == pytest.approx(score, rel=1e-4)
+    history = small.fit(dataset.repeat(), steps_per_epoch=2, validation_data=batches, verbose=0)
+    score = float(tf.reduce_mean(network.mean(x, network.data_boundary)))
+    gap = score - float(tf.reduce_mean(network.mean(small.chains.states[-1])))
+    assert history.history["val_score"] == [pytest.approx(score, rel=1e-3)]
+    assert history.history["val_energy_gap"] == [pytest.approx(gap, rel=1e-3, abs=1e-3)]
+    assert not {"score", "val_gradient"} & set(history.history)
+
+
+def test_the_gap_of_contrastive_divergence_is_that_of_its_learning(photograph):
+    """Chains a step from the image are compared as it is, at its own boundary."""
+    learning = {"start": "data", "rejuvenation": 1.0, "chains": 1}
+    settings = {"levels": 1, "sampler": {"steps": 2}, "learning": learning}
+    model = GenerativeConvNet(**{**SMALL, **settings})
+    model.compile(keras.optimizers.SGD(0.0))
+    dataset = data.images(photograph, size=32)
+    logs = model.fit(dataset, validation_data=dataset, verbose=0).history
+    assert logs["val_energy_gap"] == pytest.approx(logs["energy_gap"], rel=1e-3)
 
 
 def test_chains_made_after_the_optimizer_start_where_chains_start(photograph):

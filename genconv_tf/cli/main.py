@@ -11,6 +11,7 @@ from genconv_tf import catalogue, onednn, recipes, remote
 from genconv_tf.quiet import keras_silent, quiet
 from genconv_tf.settings import LARGEST
 
+BROKEN_PIPE = 141  # the exit status of a shell for it: 128 + SIGPIPE
 WITHOUT_TENSORFLOW = ("list", "serve", "gallery")  # commands that answer sooner, or not by it
 
 
@@ -40,6 +41,7 @@ def main(argv=None):
         return _fail("interrupted")
     except BrokenPipeError:  # of `genconv list | head`, which has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except (ValueError, OSError) as error:
         return _fail(_line(error))
     except Exception as error:
