@@ -8,14 +8,13 @@ import tensorflow as tf
 
 from genconv_tf import banks, checks, noise, pyramid, sizes, synthesis
 from genconv_tf import learning as ml
-from genconv_tf.chains import Chains
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row, first_of
 from genconv_tf.settings import made, plain
 from genconv_tf.validation import Validation
-from genconv_tf.windows import lengths_of, random_window
+from genconv_tf.windows import random_window
 
 
 @keras.saving.register_keras_serializable("genconv_tf")
@@ -152,16 +151,8 @@ class GenerativeConvNet(keras.Model):
 
     def build_chains(self, data_size=None):
         """Make the chains that `fit` uses; it calls this itself at its first update."""
-        size = self.learning.chain_size or sizes.chain_size(self.levels, data_size or self.size)
-        size = sizes.lengths(size, self.rank, "chain_size")
-        sizes.check_only(sizes.only_size(self.levels, self.size), size, "chains")
-        checks.check_penalised(self.levels, size, self.learning.overshoot_penalty)
-        counts = pyramid.per_level(self.learning.chains, len(self.levels))
-        self.chains = Chains(
-            [(n, *lv.size(size), self.channels) for n, lv in zip(counts, self.levels)],
-            [lengths_of(self.learning.window, net.receptive_field()) for net in self.networks],
-            self.calibrations,
-        )
+        how = self.learning, data_size or self.size, self.size, self.channels
+        self.chains = synthesis.chains_of(self.levels, *how)
         self.train_function = self.test_function = None  # what Keras traced is of other chains
 
     def fit(self, x=None, *args, calibration_data=None, **kwargs):

@@ -2,10 +2,35 @@
 
 import tensorflow as tf
 
-from genconv_tf import noise, pyramid
-from genconv_tf.chains import constant, from_data, rejuvenate, restarts
+from genconv_tf import checks, noise, pyramid, sizes
+from genconv_tf.chains import Chains, constant, from_data, rejuvenate, restarts
 from genconv_tf.rows import each_row
-from genconv_tf.windows import random_window
+from genconv_tf.windows import lengths_of, random_window
+
+
+def chains_of(levels, learning, data_size, size, channels):
+    """The `Chains` that a pyramid learns with.
+
+    Args:
+        levels: of the pyramid.
+        learning: a `Learning`, which may give their number, size and windows.
+        data_size: lengths of the data, which else give the chains theirs.
+        size: lengths of the signal in training; those along axes that a layer covers whole.
+        channels: of the signal.
+
+    Raises:
+        ValueError: chains of no such size, or too short for the penalty.
+    """
+    lengths = learning.chain_size or sizes.chain_size(levels, data_size)
+    lengths = sizes.lengths(lengths, len(levels[0].factor), "chain_size")
+    sizes.check_only(sizes.only_size(levels, size), lengths, "chains")
+    checks.check_penalised(levels, lengths, learning.overshoot_penalty)
+    counts = pyramid.per_level(learning.chains, len(levels))
+    return Chains(
+        [(n, *level.size(lengths), channels) for n, level in zip(counts, levels)],
+        [lengths_of(learning.window, level.network.receptive_field()) for level in levels],
+        [level.calibration for level in levels if level.calibration is not None],
+    )
 
 
 def advance(levels, chains, learning, observed, seeds, iteration):

@@ -162,7 +162,7 @@ def test_a_video_of_a_stream_that_is_too_short_is_told_in_one_line(clip, monkeyp
         )
         return both, clip
 
-    monkeypatch.setattr(module, "from_tfds", from_tfds)
+    monkeypatch.setattr(module.sources, "from_tfds", from_tfds)
     rows = iter(data.videos("tfds:two", frames=6, size=16))
     assert next(rows).shape == (1, 6, 16, 16, 3)
     with pytest.raises(tf.errors.InvalidArgumentError) as told:

@@ -5,19 +5,12 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from genconv_tf.data import sources
 from genconv_tf.data.decode import EXTENSIONS, read_image
 from genconv_tf.data.generated import generate, is_generated
 from genconv_tf.data.generated_images import IMAGES
 from genconv_tf.data.generated_textures import TEXTURES
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import (
-    check_batch,
-    find_files,
-    from_tfds,
-    is_array,
-    pixels,
-    tfds_name,
-)
 from genconv_tf.sizes import lengths
 
 # A weak colour is mostly the noise of JPEG: at full strength it would be most of what is learned.
@@ -66,7 +59,7 @@ def images(
     """
     if crop not in ("resize", "random", "none"):
         raise ValueError(f'Expected crop "resize", "random" or "none". Received: {crop!r}')
-    check_batch(batch)
+    sources.check_batch(batch)
     size = None if size is None else lengths(size, 2)
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
@@ -74,14 +67,16 @@ def images(
         # Of a region that is scaled to `size`, the whole is larger.
         whole = size if region is None else None
         source = generate(source, IMAGES | TEXTURES, size=whole, seed=seed)
-    name = tfds_name(source)
+    name = sources.tfds_name(source)
     if name:
-        raw, first = _in_colour(*from_tfds(name, split, feature), feature)
+        raw, first = _in_colour(*sources.from_tfds(name, split, feature), feature)
         count = int(raw.cardinality())  # negative where a dataset does not know it
         batch = min(batch or 16, count) if count > 0 else batch or 16
     else:
-        arrays = pixels(source, ("height", "width")) if is_array(source) else None
-        paths = None if arrays is not None else find_files(source, EXTENSIONS, "an image file")
+        arrays = sources.pixels(source, ("height", "width")) if sources.is_array(source) else None
+        paths = None
+        if arrays is None:
+            paths = sources.find_files(source, EXTENSIONS, "an image file")
         first = arrays[0] if arrays is not None else read_image(paths[0])
         count = len(arrays if arrays is not None else paths)
         batch = batch or count if crop == "random" else min(batch or count, count)

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from genconv_tf.data import sources
 from genconv_tf.data.generated import VIDEOS, generate, is_generated
 from genconv_tf.data.images import (
     check_crop,
@@ -17,14 +18,6 @@ from genconv_tf.data.images import (
     to_size,
 )
 from genconv_tf.data.preprocessing import Preprocessing
-from genconv_tf.data.sources import (
-    check_batch,
-    find_files,
-    from_tfds,
-    is_array,
-    pixels,
-    tfds_name,
-)
 from genconv_tf.data.video_files import EXTENSIONS, RATE, frame_rate, read_video
 from genconv_tf.sizes import lengths
 
@@ -85,7 +78,7 @@ def videos(
         raise ValueError(f"Expected a positive rate. Received: {rate!r}")
     if isinstance(mean, str) and mean not in MEANS:
         raise ValueError(f"Expected a mean of {MEANS} or three numbers. Received: {mean!r}")
-    check_batch(batch)
+    sources.check_batch(batch)
     size = None if size is None else lengths(size, 2)
     if size is not None and min(size) < 1:
         raise ValueError(f"Expected a positive size. Received: {size}")
@@ -95,13 +88,13 @@ def videos(
         whole = size if region is None else None
         source = generate(source, VIDEOS, frames=needed, size=whole)
     taken = slice(start, None if frames is None else start + (frames - 1) * stride + 1, stride)
-    name = tfds_name(source)
+    name = sources.tfds_name(source)
     if name:
-        raw, first = from_tfds(name, split, feature)
+        raw, first = sources.from_tfds(name, split, feature)
         first, batch = _enough(first[taken], start, frames), batch or 1
         first = fitted(first, size, crop, region)
-    elif is_array(source):
-        array = pixels(source, ("frames", "height", "width"))[:, taken]
+    elif sources.is_array(source):
+        array = sources.pixels(source, ("frames", "height", "width"))[:, taken]
         clips = [fitted(_enough(one, start, frames), size, crop, region) for one in array]
         first = clips[0]
     else:
@@ -163,13 +156,13 @@ def _read(path, start, frames, stride, *how):
 
 def _find(source):
     """Files, and folders of frames, which are one video each."""
-    sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+    given = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     paths = []
-    for each in map(os.fspath, sources):
+    for each in map(os.fspath, given):
         frames = os.path.isdir(each) and not any(
             name.lower().endswith(EXTENSIONS) for name in os.listdir(each)
         )
-        paths += [each] if frames else find_files(each, EXTENSIONS, "a video file")
+        paths += [each] if frames else sources.find_files(each, EXTENSIONS, "a video file")
     if not paths:
         raise ValueError("Expected at least one video. Received: none")
     return paths
