@@ -130,7 +130,7 @@ def test_rows_and_masks_that_do_not_match_are_refused_by_the_graph_itself(
     given = {"media": tf.zeros((*media, 3), tf.uint8), "mask": tf.ones(mask),
              "seed": tf.zeros((seeds, 2), tf.int32), "steps": tf.constant(1)}  # fmt: skip
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="Expected a|Incompatible|required broadcastable"
+        tf.errors.InvalidArgumentError, match=r"Expected a|Incompatible|required broadcastable"
     ):
         recover(**given)
 
