@@ -135,11 +135,15 @@ class BlendedLevel:
         steps = self.count(steps, fresh)
         movers = [level.mover(seeds, steps, self._most) for level in self.levels]
 
-        def move(t, x):
-            return self._mean(m(t, c.into(x)) for m, c in zip(movers, self.coordinates))
+        momentum = any(level.sampler.momentum for level in self.levels)
+
+        def move(t, x, before):
+            pairs = zip(movers, self.coordinates)
+            return self._mean(m(t, c.into(x), c.into(before) if momentum else None)
+                              for m, c in pairs)  # fmt: skip
 
         begin, end = pyramid.first_step(steps, begun), pyramid.last_step(steps, until)
-        moved = run(move, x, end, mask, begin)
+        moved = run(move, x, end, mask, begin, momentum)
         if all(level.calibration is None for level in self.levels):
             return moved
         return pyramid.finished(self.calibrated, moved, x, mask, steps, until)

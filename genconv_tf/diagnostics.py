@@ -109,6 +109,7 @@ def diagnose(model, chains=4, draws=200, thin=5, size=None, step_size=None, adju
         "temperature": 1.0,
         "final_step_size": None,
         "final_temperature": None,
+        "momentum": 0.0,
         "adjusted": adjusted,
     }
     sampler = dataclasses.replace(model.finest.sampler, **settings)

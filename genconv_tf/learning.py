@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from genconv_tf.layers import per_axis
+from genconv_tf.natural_gradient import natural_gradient
 from genconv_tf.penalty import penalised
 from genconv_tf.pyramid import per_level
 from genconv_tf.settings import check_types
@@ -42,6 +43,9 @@ class Learning:
         by_variance: whether the gradient of a weight of the layers right above the signal or given
             filters is divided by the observed variance of what it weighs (FRAME eq. 13); for plain
             ascent, `optimizer.name = "sgd"`.
+        natural_gradient: whether the gradients of a FRAME model's weights are multiplied by the
+            inverse covariance of what they weigh (see `genconv_tf.natural_gradient`); for plain
+            ascent, too.
         clip: a gradient with a larger absolute entry is rescaled to this one; `None` for never.
         level_rates: factor on the steps of the weights; a list gives each level its own.
         bias_rate: factor on the steps of the biases.
@@ -66,6 +70,7 @@ class Learning:
     hidden: int | None = None
     normalise: str = "top"
     by_variance: bool = False
+    natural_gradient: bool = False
     clip: float | None = None
     level_rates: float | tuple = 1.0
     bias_rate: float = 1.0
@@ -84,6 +89,8 @@ class Learning:
             raise ValueError(
                 f"Expected normalise of {NORMALISATIONS}. Received: {self.normalise!r}"
             )
+        if self.by_variance and self.natural_gradient:
+            raise ValueError("Expected gradients by variance or natural ones. Received: both")
         if not 0 <= self.rejuvenation <= 1:
             raise ValueError(f"Expected a probability. Received: rejuvenation={self.rejuvenation}")
         if self.hidden is not None and len({self.chains} if isinstance(self.chains, int)
@@ -162,6 +169,8 @@ def level_gradient(level, data, chains, boundary, learning, penalty, seeds, iter
     gap, gradient = likelihood_gradient(level.network, data, chains, *how)
     if learning.by_variance:
         gradient = by_variance(level.network, data, gradient)
+    if learning.natural_gradient:
+        gradient = natural_gradient(level, data, gradient)
     often = iteration, penalty, learning.penalty_interval
     return gap, penalised(gradient, level, data, chains, seeds, *often)
 

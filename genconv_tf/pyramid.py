@@ -37,6 +37,8 @@ class Sampler:
         temperature: of the Langevin noise; 1 samples the density itself.
         final_step_size, final_temperature: where they are not `None`, the steps and temperatures
             go from the first value to this one, geometrically, in each level.
+        momentum: m, which share of a step the next one goes on with, below 1: underdamped Langevin
+            dynamics (`genconv_tf.langevin`), whose short steps lead 1 / (1 - m) times as far.
         fresh_steps: Langevin steps of a sample that starts afresh, where they are not `steps`: a
             persistent chain takes a few of these between two updates and is as old as the learning.
         bounded: whether chains are kept where media can be, such as pixels in [0, 255].
@@ -54,6 +56,7 @@ class Sampler:
     temperature: float | tuple = 1.0
     final_step_size: float | tuple | None = None
     final_temperature: float | tuple | None = None
+    momentum: float | tuple = 0.0
     fresh_steps: int | tuple | None = None
     bounded: bool = False
     adjusted: bool = False
@@ -73,13 +76,22 @@ class Sampler:
             for number in value if isinstance(value, tuple) else (value,):
                 if not least <= number < math.inf:
                     raise ValueError(f"Expected {field.name} >= {least}. Received: {value!r}")
-                if self.adjusted and number == 0 and field.name != "start_std":
+                if field.name == "momentum":
+                    self._check_momentum(number)
+                elif self.adjusted and number == 0 and field.name != "start_std":
                     raise ValueError(f"Expected {field.name} above 0 for adjusted steps. "
                                      f"Received: {value!r}")  # fmt: skip
                 geometric = getattr(self, f"final_{field.name}", None) is not None
                 if geometric and number == 0:
                     raise ValueError(f"Expected {field.name} above 0 where it goes on to "
                                      f"final_{field.name}. Received: {value!r}")  # fmt: skip
+
+    def _check_momentum(self, number):
+        if number >= 1:
+            raise ValueError(f"Expected momentum below 1. Received: {self.momentum!r}")
+        if number and self.adjusted:
+            raise ValueError("Expected no momentum of adjusted steps. "
+                             f"Received: {self.momentum!r}")  # fmt: skip
 
     @property
     def last_step_size(self):
@@ -175,12 +187,13 @@ class Level:
             return adjusted_langevin(self.log_density, x, seeds, steps, *how)
         known = x.shape.is_fully_defined()
         move = self.mover(seeds, steps) if known else self._shared_mover(seeds, steps)
-        moved = run(move, x, end, mask, begin)
+        moved = run(move, x, end, mask, begin, bool(self.sampler.momentum))
         return moved, tf.ones(tf.shape(x)[:1])
 
     def mover(self, seeds, steps, channels=None):
         """One step as `langevin.mover` gives it."""
-        return mover(self.sweep, seeds, steps, *self.schedules, self.box, channels)
+        how = self.box, self.sampler.momentum, channels
+        return mover(self.sweep, seeds, steps, *self.schedules, *how)
 
     def _shared_mover(self, seeds, steps):
         """As `mover`, for chains of unknown size: the graph of the level that this one is like, or
@@ -193,17 +206,18 @@ class Level:
             tuple(tf.constant(n, tf.float64) for n in pair) if isinstance(pair, tuple) else pair
             for pair in self.schedules
         ]
-        how = {"schedules": schedules, "weights": weights}
+        how = {"schedules": schedules, "momentum": self.sampler.momentum, "weights": weights}
         steps = tf.convert_to_tensor(steps)
         return functools.partial((self.like or self)._move, seeds=seeds, steps=steps, **how)
 
     @tf.function(autograph=False)
-    def _move(self, t, x, seeds, steps, schedules, weights):
+    def _move(self, t, x, before, seeds, steps, schedules, momentum, weights):
         """One step of chains of unknown size, traced once for all graphs and levels that take it:
         each would hold the gradient of the whole and that of a square."""
         held = contextlib.nullcontext() if weights is None else self.network.holding(weights)
         with held:
-            return mover(self.sweep, seeds, steps, *schedules, self.box)(t, x)
+            move = mover(self.sweep, seeds, steps, *schedules, self.box, momentum)
+            return move(t, x, before)
 
     def count(self, steps=None, fresh=False):
         """Number of steps: `steps`, or the level's own for `None` or 0."""

@@ -52,7 +52,7 @@ def statistics(network, x, boundary=None):
     """
     check(network)
     return [_seen(network, top, r, boundary)
-            for top, r in zip(network.tops, _below(network, x, boundary))]  # fmt: skip
+            for top, r in zip(network.tops, weighed(network, x, boundary))]  # fmt: skip
 
 
 def of_level(level, x, boundary=None):
@@ -133,8 +133,8 @@ def linear(network):
     return learned == network.tops and not any(network.specs[i].relu for i in learned)
 
 
-def _below(network, x, boundary):
-    """The responses that each top layer takes."""
+def weighed(network, x, boundary):
+    """The responses that each top layer takes, `(batch, *positions, channels)`."""
     return network.responses_of([network.after[top] for top in network.tops], x, boundary)
 
 
@@ -162,7 +162,7 @@ def _moments(level, x, below):
     """Statistics of one image; mean and mean square of each response; mean square of x; covariances
     of x and, where there is a level below, of what that lacks."""
     network, edge = level.network, level.network.data_boundary
-    averaged = _below(network, x, edge) + _square(level, x)
+    averaged = weighed(network, x, edge) + _square(level, x)
     means, squares = (
         [tf.reduce_mean(power(r), range(r.shape.rank - 1)) for r in averaged]
         for power in (tf.identity, tf.square)

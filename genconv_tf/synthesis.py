@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from genconv_tf import checks, noise, pyramid, sizes
+from genconv_tf import checks, natural_gradient, noise, pyramid, sizes
 from genconv_tf.chains import Chains, constant, from_data, rejuvenate, restarts
 from genconv_tf.rows import each_row
 from genconv_tf.windows import lengths_of, random_window
@@ -25,6 +25,8 @@ def chains_of(levels, learning, data_size, size, channels):
     lengths = sizes.lengths(lengths, len(levels[0].factor), "chain_size")
     sizes.check_only(sizes.only_size(levels, size), lengths, "chains")
     checks.check_penalised(levels, lengths, learning.overshoot_penalty)
+    for level in levels if learning.natural_gradient else ():
+        natural_gradient.check(level)
     counts = pyramid.per_level(learning.chains, len(levels))
     return Chains(
         [(n, *level.size(lengths), channels) for n, level in zip(counts, levels)],

@@ -65,8 +65,11 @@ def test_models_of_other_units_are_blended_in_media():
     np.testing.assert_allclose(received, y, rtol=1e-4, atol=1e-4)
 
 
-def test_one_model_is_what_it_samples_itself():
-    model, how = made(preprocessing=COLOUR), {"num": 2, "size": (37, 50), "seed": 4}
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+def test_one_model_is_what_it_samples_itself(momentum):
+    sampler = {**SMALL["sampler"], "momentum": momentum}
+    model = made(preprocessing=COLOUR, sampler=sampler)
+    how = {"num": 2, "size": (37, 50), "seed": 4}
     expected = model.sample(**how)
     np.testing.assert_array_equal(gct.blend([model], [1.0], **how), expected)
     np.testing.assert_array_equal(gct.blend([model, model], [0.5, 0.5], **how), expected)

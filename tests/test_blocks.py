@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genconv_tf import noise, parts, pyramid
+from genconv_tf import langevin, noise, parts, pyramid
 from genconv_tf.blocks import sweep
 from genconv_tf.data import Preprocessing
 from genconv_tf.energy import score_gradient
 from genconv_tf.graphs import shared_graph
+from genconv_tf.langevin import mover
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.resample import upsample
 
@@ -38,6 +39,20 @@ def test_blocks_give_the_gradient_of_the_whole(size, blocks):
     whole = score_gradient(network, x).numpy()
     for received in (dynamic(x), gradient_in_blocks(network, x, largest)):
         np.testing.assert_allclose(received, whole, atol=1e-5 * np.abs(whole).max())
+
+
+def test_a_momentum_goes_on_in_blocks_as_it_does_on_the_whole():
+    network = ScoringNetwork(STRIDED, weight_scale=1.0)
+    network.build((None, 48, 20, 2))
+    x = tf.constant(RNG.normal(size=(2, 48, 20, 2)).astype(np.float32))
+    seeds = noise.row_seeds(1, 2)
+
+    def run(largest):
+        move = mover(lambda x, update: sweep(network, x, update, largest), seeds, 4, 0.2, 0.5, None,
+                     0.8)  # fmt: skip
+        return langevin.run(move, x, 4, momentum=True)
+
+    np.testing.assert_allclose(run(2 * 48 * 20 // 3), run(None), atol=1e-4)
 
 
 def test_blocks_use_the_memory_of_a_block():

@@ -11,7 +11,7 @@ from genconv_tf.langevin import langevin
 CHAINS, SHAPE = 64, (16, 16, 1)
 
 
-def run(b, s, e, steps, temperature=1.0, mask=None, chains=CHAINS, seed=0):
+def run(b, s, e, steps, temperature=1.0, mask=None, chains=CHAINS, seed=0, momentum=0.0):
     """Chains of f(x) = ⟨b, x⟩ from zero."""
     reference = Reference(std=s)
     x = tf.zeros((chains, *SHAPE))
@@ -20,8 +20,8 @@ def run(b, s, e, steps, temperature=1.0, mask=None, chains=CHAINS, seed=0):
     def gradient(x):
         return log_density_gradient(lambda x: tf.reduce_sum(x * b, (1, 2, 3)), reference, x)
 
-    loop = tf.function(lambda: langevin(gradient, x, seeds, steps, e, temperature, mask))
-    return loop().numpy()
+    how = steps, e, temperature, mask, None, momentum
+    return tf.function(lambda: langevin(gradient, x, seeds, *how))().numpy()
 
 
 def assert_moments(x, mean, variance):
@@ -41,6 +41,29 @@ def test_a_linear_score_moves_the_mean_to_its_gradient(s):
     b, e = 1.5, 0.6
     x = run(b, s, e, int(np.ceil(20 / (e**2 / s**2))))
     assert_moments(x, s**2 * b, s**2 / (1 - e**2 / (4 * s**2)))
+
+
+@pytest.mark.parametrize("momentum, e", [(0.5, 0.4), (0.9, 0.4), (0.9, 2.4)])
+def test_with_a_momentum_the_density_is_the_same(momentum, e):
+    """The last step is longer than plain dynamics can take, 2 s."""
+    b, s = 1.5, 1.0
+    x = run(b, s, e, 250, momentum=momentum)
+    assert_moments(x, s**2 * b, s**2 / (1 - e**2 / (4 * s**2 * (1 + momentum))))
+
+
+def test_a_momentum_goes_on_with_the_step_before():
+    """Against the same in NumPy, held where a mask holds them and kept in a box."""
+    e, m, steps, seeds = 0.6, 0.7, 5, noise.row_seeds(4, 3)
+    mask = np.ones((1, *SHAPE), np.float32)
+    mask[:, :4] = 0
+    x = before = np.zeros((3, *SHAPE), np.float32)
+    for t in range(steps):
+        z = noise.normal(seeds, SHAPE, t).numpy()
+        moved = x + 0.5 * e**2 * (1 - x) + m * (x - before) + e * np.sqrt(1 - m) * z
+        x, before = mask * np.clip(moved, -0.4, 1.2), x
+    how = steps, e, 1.0, mask, (-0.4, 1.2), m
+    ours = langevin(lambda x: 1 - x, tf.zeros(x.shape), seeds, *how).numpy()
+    np.testing.assert_allclose(ours, x, atol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 10])

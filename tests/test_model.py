@@ -55,8 +55,10 @@ def test_a_model_on_a_torus_has_no_frame():
     assert border_ratio("torus") < 5
 
 
-def test_levels_of_the_same_layers_share_the_graph_of_a_step_and_not_what_they_are():
-    annealed = {"temperature": [3.0, 2.0], "final_temperature": [0.1, 0.3], "step_size": [0.3, 0.4]}
+@pytest.mark.parametrize("momentum", [0.0, [0.4, 0.7]])
+def test_levels_of_the_same_layers_share_the_graph_of_a_step_and_not_what_they_are(momentum):
+    annealed = {"temperature": [3.0, 2.0], "final_temperature": [0.1, 0.3], "step_size": [0.3, 0.4],
+                "momentum": momentum}  # fmt: skip
     model = GenerativeConvNet(**{**SMALL, "sampler": {**SMALL["sampler"], **annealed}})
     coarse, fine = model.levels
     assert coarse.like is None and fine.like is coarse
@@ -332,7 +334,8 @@ def test_misuse_says_what_was_expected_and_what_came(small, call, message):
     "change",
     [{"levels": 0}, {"seed": 2**31}, {"precision": "float16"}, {"sampler": {"steps": [1, 2, 3]}},
      {"sampler": {"start": "middle"}}, {"sampler": {"steps": 0}},
-     {"sampler": {"final_temperature": [1.0, -1.0]}}],
+     {"sampler": {"final_temperature": [1.0, -1.0]}}, {"sampler": {"momentum": [0.5, 1.0]}},
+     {"sampler": {"momentum": 0.5, "adjusted": True}}],
 )  # fmt: skip
 def test_bad_settings_are_refused(change):
     with pytest.raises(ValueError, match=r"Expected .* Received"):
