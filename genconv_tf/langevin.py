@@ -85,17 +85,17 @@ def mover(sweep, seeds, steps, step_size, temperature, bounds=None, momentum=0.0
 
 def run(move, x, end, mask=None, begin=0, momentum=False):
     """The chains `x` after the steps from `begin` to `end` of a `mover`; `mask` as of `langevin`.
-    Of one with a `momentum` the chains before the last step are kept; the first begins at rest."""
+    Of one with a `momentum` the chains before the last step are kept; they begin at rest."""
     start = x
 
     def body(t, x, *before):
-        moved = move(t, x, *before or [None])
+        moved = move(t, x, before[0] if momentum else None)
         if mask is not None:
             moved = start + mask * (moved - start)
-        return t + 1, tf.ensure_shape(moved, x.shape), *([x] if momentum else [])
+        return t + 1, tf.ensure_shape(moved, x.shape), *[x for _ in before]
 
-    chains = [x, x] if momentum else [x]
-    return tf.while_loop(lambda t, *_: t < end, body, (begin, *chains))[1]
+    before = [x] if momentum else []
+    return tf.while_loop(lambda t, *_: t < end, body, (begin, x, *before))[1]
 
 
 def schedule(value, steps):

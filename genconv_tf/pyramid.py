@@ -38,7 +38,8 @@ class Sampler:
         final_step_size, final_temperature: where they are not `None`, the steps and temperatures
             go from the first value to this one, geometrically, in each level.
         momentum: m, which share of a step the next one goes on with, below 1: underdamped Langevin
-            dynamics (`genconv_tf.langevin`), whose short steps lead 1 / (1 - m) times as far.
+            dynamics (`genconv_tf.langevin`), whose short steps lead 1 / (1 - m) times as far. All
+            chains begin at rest, persistent ones anew at every update.
         fresh_steps: Langevin steps of a sample that starts afresh, where they are not `steps`: a
             persistent chain takes a few of these between two updates and is as old as the learning.
         bounded: whether chains are kept where media can be, such as pixels in [0, 255].
