@@ -48,6 +48,17 @@ def test_texture_paper_is_experiment_1_of_the_paper():
     assert content["data"]["size"] == 224 and content["reference"]["std"] == 1.0
 
 
+def test_frame_object_paper_is_experiment_1_of_the_frame_paper():
+    """Section 6: VGG's third layer, sixteen chains that go on, a hundred steps; section 3, eq. 13."""
+    content = recipes.load("frame-object-paper")
+    learning, sampler = content["learning"], content["sampler"]
+    assert content["model"]["bank"]["layers"] == ["block3_conv1"]
+    assert (content["model"]["levels"], content["model"]["layers"][0]["kernel"]) == (1, "full")
+    assert (learning["chains"], learning["rejuvenation"], learning["updates"]) == (16, 0.0, 700)
+    assert learning["by_variance"] and learning["optimizer"]["name"] == "sgd"
+    assert sampler["steps"] == 100 and 30 <= content["reference"]["std"] <= 100
+
+
 @pytest.mark.parametrize(
     "name, size, layers, positions",
     [
