@@ -49,7 +49,7 @@ def test_texture_paper_is_experiment_1_of_the_paper():
 
 
 def test_frame_object_paper_is_experiment_1_of_the_frame_paper():
-    """Section 6: VGG's third layer, sixteen chains that go on, a hundred steps; section 3, eq. 13."""
+    """Section 6: the third layer, sixteen chains that go on, a hundred steps; eq. 13."""
     content = recipes.load("frame-object-paper")
     learning, sampler = content["learning"], content["sampler"]
     assert content["model"]["bank"]["layers"] == ["block3_conv1"]
