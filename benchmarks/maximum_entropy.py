@@ -2,9 +2,9 @@
 
     python benchmarks/maximum_entropy.py PRESET... --output DIR [--num 4] [--size 256]
 
-Writes for each preset, learned from one image, the relative error of every filter,
-`PRESET/statistics.json`, and medians and ninth deciles by level and layer, `PRESET/README.md`,
-as `genconv experiment` does of what it has learned itself.
+Writes for each preset, learned from one image, the relative error of every filter and what of it
+may be chance, `PRESET/statistics.json`, and medians and ninth deciles by level and layer,
+`PRESET/README.md`, as `genconv experiment` does of what it has learned itself.
 """
 
 import argparse

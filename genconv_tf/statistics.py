@@ -100,20 +100,25 @@ def relative_errors(level, observed, x):
         x: samples at this level, `(num, *size, channels)`; their mean is compared.
 
     Returns:
-        For each top layer an array `(filters,)` for the filters that it sees: length, over
-        positions if each has a weight, of the difference, over that of what is observed. A filter
-        that responds less than a tenth as strongly as its layer counts as one that does.
+        Two lists with an array `(filters,)` for each top layer, of the filters that it sees.
+        Errors: length, over positions if each has a weight, of the difference, over that of what
+        is observed; a filter that responds less than a tenth as strongly as its layer counts as one
+        that does. And how large they would be by chance if all were matched, in the root mean
+        square, by how the samples differ from one another; of a single one nothing is known, 0.
     """
     rows = [statistics(level.network, x[i : i + 1]) for i in range(len(x))]
-    made, result = [tf.add_n(each) / len(x) for each in zip(*rows)], []
-    for mean, expected in zip(made, observed.means):
-        off, whole = (
-            np.linalg.norm(np.reshape(each, [-1, each.shape[-1]]), axis=0)
-            for each in (mean[0] - expected, expected)
-        )
+    errors, chance = [], []
+    for made, expected in zip(zip(*rows), observed.means):
+        made = np.concatenate(made)
+        made = made.reshape(len(made), -1, made.shape[-1])
+        whole = np.linalg.norm(np.reshape(expected, made.shape[1:]), axis=0)
         least = LEAST_DEVIATION * np.sqrt(np.mean(whole**2))
-        result.append(off / np.maximum(np.maximum(whole, least), 1e-12))
-    return result
+        whole = np.maximum(np.maximum(whole, least), 1e-12)
+        off = made.mean(0) - np.reshape(expected, made.shape[1:])
+        errors.append(np.linalg.norm(off, axis=0) / whole)
+        deviation = made.std(0, ddof=1) if len(made) > 1 else np.zeros_like(off)
+        chance.append(np.linalg.norm(deviation, axis=0) / np.sqrt(len(made)) / whole)
+    return errors, chance
 
 
 def check(network):

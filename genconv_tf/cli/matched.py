@@ -8,7 +8,8 @@ from genconv_tf import files, noise, pyramid, statistics
 
 
 def table(folder, model, data, num, seed):
-    """Write statistics.json, the relative error of every filter, and return lines of a table.
+    """Write statistics.json, the relative error of every filter and what of it may be chance, and
+    return lines of a table.
 
     Args:
         model: one whose scoring functions are linear in what is learned.
@@ -21,22 +22,23 @@ def table(folder, model, data, num, seed):
     samples = generate(model.levels, noise.row_seeds(seed, num), size, model.channels)
     rows = []
     for number, (level, seen, x) in enumerate(zip(model.levels, observed, samples), start=1):
-        errors = statistics.relative_errors(level, seen, x)
-        names = layer_names(level.network)
-        rows += [{"level": number, "layer": name, "relative_errors": each.round(4).tolist()}
-                 for name, each in zip(names, errors)]  # fmt: skip
+        layers = zip(layer_names(level.network), *statistics.relative_errors(level, seen, x))
+        for name, errors, chance in layers:
+            row = {"level": number, "layer": name, "relative_errors": errors.round(4).tolist()}
+            rows.append(row | {"chance": chance.round(4).tolist()})
     files.write_json(folder / "statistics.json", rows)
     lines = [
-        f"Relative error, filter by filter, of the statistics of {num} fresh chains; all of them "
-        "are in statistics.json:",
+        f"Relative error, filter by filter, of the statistics of {num} fresh chains, and what it "
+        "would be by chance if all were matched; all of them are in statistics.json:",
         "",
-        "| level | layer | filters | median | 90% are below |",
-        "|---|---|---|---|---|",
+        "| level | layer | filters | median | 90% are below | by chance, median |",
+        "|---|---|---|---|---|---|",
     ]
     for row in rows:
         half, most = np.quantile(row["relative_errors"], [0.5, 0.9])
-        count = len(row["relative_errors"])
-        lines.append(f"| {row['level']} | {row['layer']} | {count} | {half:.3f} | {most:.3f} |")
+        chance = f"{np.median(row['chance']):.3f}" if num > 1 else ""
+        where = f"{row['level']} | {row['layer']} | {len(row['relative_errors'])}"
+        lines.append(f"| {where} | {half:.3f} | {most:.3f} | {chance} |")
     return [*lines, ""]
 
 
