@@ -44,30 +44,31 @@ def learn(exemplar, folder, options):
 
 
 def judge(exemplar, folder, options):
-    """Figures of fresh samples from the SavedModel, and the seconds that one of 256x256 takes."""
+    """Figures of fresh samples from the SavedModel, and the seconds that one takes."""
     from genconv_tf.export import ExportedModel
 
     exported = folder / "saved_model" / "1"
     if not exported.is_dir():
         genconv("export", folder / "run", "--output", exported)
     model = ExportedModel(exported)
-    model.sample(1, size=256)
+    model.sample(1, size=options.size)
     start = time.perf_counter()
-    model.sample(1, size=256)
+    model.sample(1, size=options.size)
     seconds = time.perf_counter() - start
-    samples = model.sample(options.num, size=256, seed=1)
+    samples = model.sample(options.num, size=options.size, seed=1)
     return {"figures": figures_of(exemplar, samples, folder, options), "sample_seconds": seconds}
 
 
 def match(exemplar, folder, options):
-    """Figures of samples of the Julesz ensemble, and the seconds that one of 256x256 takes."""
+    """Figures of samples of the Julesz ensemble, and the seconds that one takes."""
     start = time.perf_counter()
     paths = [folder / "samples" / f"sample_1_{i}.png" for i in range(options.num)]
     if not all(path.is_file() for path in paths):
         steps = ["--steps", options.steps] if options.steps else []
         extra = [word for setting in options.set for word in ("--set", setting)]
-        genconv("julesz", options.recipe, exemplar, "--zero", "--num", options.num, "--size", 256,
-                "--seed", 1, "--output", folder / "samples", "--quiet", *steps, *extra)  # fmt: skip
+        genconv("julesz", options.recipe, exemplar, "--zero", "--num", options.num,
+                "--size", options.size, "--seed", 1, "--output", folder / "samples", "--quiet",
+                *steps, *extra)  # fmt: skip
     seconds = (time.perf_counter() - start) / options.num
     samples = np.stack([read_image(path) for path in paths])
     return {"figures": figures_of(exemplar, samples, folder, options), "sample_seconds": seconds}
@@ -120,6 +121,7 @@ def main():
     options.add_argument("--recipe", default="texture")
     options.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options.add_argument("--num", type=int, default=4, help="fresh samples of each model")
+    options.add_argument("--size", type=int, default=256, help="of their sides (default: 256)")
     options.add_argument("--julesz", action="store_true", help="match statistics, learn nothing")
     options.add_argument("--steps", type=int, help="of --julesz, at each level")
     options.add_argument("--vgg", help="VGG-19 filters (.npz)")

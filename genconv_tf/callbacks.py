@@ -44,7 +44,7 @@ class SampleSheet(keras.callbacks.Callback):
         if self.fresh:
             media = self.model.sample(self.num, self.size)
         else:
-            media = self.model.preprocessing.decode(self.model.chains.states[-1][: self.num])
+            media = self.model.preprocessing.decode_parts(self.model.chains.states[-1][: self.num])
         self.folder.mkdir(parents=True, exist_ok=True)
         write_image(self.folder / f"update_{update:06d}.png", sheet(media))
         if self.writer is not None:

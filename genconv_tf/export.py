@@ -137,7 +137,7 @@ def _forget_gradients(path):
 
 def _endpoints(model):
     """(name, function, named inputs) of every signature."""
-    lengths = sizes.only_size(model.levels, model.size)
+    lengths = model.preprocessing.only_size(sizes.only_size(model.levels, model.size))
     x = tf.TensorSpec([None, *lengths, model.channels], tf.float32, "x")
     channels = model.preprocessing.media_channels(model.channels)
     hop = model.preprocessing.hop
@@ -193,7 +193,8 @@ def _check_size(size, least, only=()):
     tf.debugging.assert_greater_equal(size, least, f"Expected a size of at least {least}")
     for axis, n in enumerate(only):
         if n is not None:
-            message = f"Expected a size of {sizes.shown(only)}, which a layer covers whole"
+            covers = "which a layer or a mean frame covers whole"
+            message = f"Expected a size of {sizes.shown(only)}, {covers}"
             tf.debugging.assert_equal(size[axis], n, message)
 
 

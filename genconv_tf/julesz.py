@@ -264,7 +264,8 @@ def _checked(model, num, steps, first, last):
 def _size(model, size, observed):
     """Lengths of the media."""
     size = sizes.lengths(model.media_size if size is None else size, model.rank)
-    return sizes.check_size(model.least_size, size, sizes.only_size(model.levels, observed))
+    only = model.preprocessing.only_size(sizes.only_size(model.levels, observed))
+    return sizes.check_size(model.least_size, size, only)
 
 
 def _counter(progress, total):

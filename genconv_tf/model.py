@@ -111,9 +111,9 @@ class GenerativeConvNet(keras.Model):
 
     @property
     def only_size(self):
-        """The one length that samples can have along axes which a layer covers whole; `None` along
-        the others."""
-        return sizes.only_size(self.levels, self.media_size)
+        """The one length that samples can have along axes which a layer, or a mean that differs
+        from place to place, covers whole; `None` along the others."""
+        return self.preprocessing.only_size(sizes.only_size(self.levels, self.media_size))
 
     def call(self, x):
         """`score`, so that the model composes with others as any Keras model."""

@@ -100,8 +100,8 @@ def shown(size):
 def check_only(only, size, what):
     """Raise a `ValueError` unless `size` is as `only_size` says."""
     if any(n not in (None, m) for n, m in zip(only, size)):
-        raise ValueError(f"Expected {what} of {shown(only)}, which a layer covers whole. "
-                         f"Received: {shown(size)}")  # fmt: skip
+        raise ValueError(f"Expected {what} of {shown(only)}, which a layer or a mean frame "
+                         f"covers whole. Received: {shown(size)}")  # fmt: skip
 
 
 def check_data(levels, channels, shape, whole):

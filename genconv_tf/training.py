@@ -77,7 +77,7 @@ def last_chains(output, data_size):
     model.build_chains(tuple(data_size))
     model.optimizer.build(model.trainable_variables)
     callbacks.Checkpoint(_folder(output, stage)).restore(model)
-    return model.preprocessing.decode(model.chains.states[-1]).numpy()
+    return model.preprocessing.decode_parts(model.chains.states[-1]).numpy()
 
 
 def stages(config):

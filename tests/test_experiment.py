@@ -157,20 +157,40 @@ boundary = "torus"
 steps = 2
 [learning]
 updates = 2
+LEARNING
 """
 
 
 @pytest.mark.parametrize(
-    ("kind", "rank", "data", "name", "files", "measures"),
+    ("kind", "rank", "data", "learning", "name", "files", "measures"),
     [
-        ("video", 3, "frames = 32\nsize = 64", "water", "{}_0.mp4", ("patch_swd", "temporal")),
-        ("sound", 1, "rate = 11025\nseconds = 4.0", "rain", "{}_0.wav", ("modulation", "kurtosis")),
+        ("video", 3, "frames = 32\nsize = 64", "", "water", "{}_0.mp4", ("patch_swd", "temporal")),
+        # Chains that are parts of frames have no place in the mean frame.
+        (
+            "video",
+            3,
+            'frames = 32\nsize = 64\nmean = "frame"',
+            "chain_size = [32, 48, 48]",
+            "fire",
+            "{}_0.mp4",
+            ("patch_swd", "temporal"),
+        ),
+        (
+            "sound",
+            1,
+            "rate = 11025\nseconds = 4.0",
+            "",
+            "rain",
+            "{}_0.wav",
+            ("modulation", "kurtosis"),
+        ),
     ],
 )
 def test_videos_and_sounds_are_learned_shown_and_measured(
-    kind, rank, data, name, files, measures, tmp_path
+    kind, rank, data, learning, name, files, measures, tmp_path
 ):
     text = OF_TIME.replace("KIND", kind).replace("RANK", str(rank)).replace("DATA", data)
+    text = text.replace("LEARNING", learning)
     (tmp_path / "quick.toml").write_text(text)
     folder = tmp_path / "out"
     words = ["experiment", str(tmp_path / "quick.toml"), f"generated:{name}", "--quiet"]

@@ -234,10 +234,12 @@ def test_a_layer_that_covers_an_axis_fixes_the_size_of_samples(tmp_path):
         layers, rank=3, size=(4, 8, 8), sampler={"steps": 1, "start_std": 9.0}
     )
     assert model.only_size == (None, 8, 8)
-    message = "a size of any x 8 x 8, which a layer covers whole. Received: 6 x 8 x 9"
+    message = (
+        "a size of any x 8 x 8, which a layer or a mean frame covers whole. Received: 6 x 8 x 9"
+    )
     with pytest.raises(ValueError, match=message):
         model.sample(size=(6, 8, 9))
-    with pytest.raises(ValueError, match="a layer covers whole"):
+    with pytest.raises(ValueError, match="a layer or a mean frame covers whole"):
         model.recover(np.zeros((1, 4, 9, 8, 3), np.uint8), np.ones((1, 4, 9, 8)) * np.eye(9, 8))
     model.export(tmp_path / "video" / "1")
     exported = ExportedModel(tmp_path / "video" / "1")
@@ -253,7 +255,9 @@ def test_a_layer_that_covers_an_axis_fixes_the_size_of_samples(tmp_path):
     with pytest.raises(ValueError, match="Expected media of"):
         exported.recover(media[..., :1], mask)
     seed, steps = tf.zeros((1, 2), tf.int32), tf.constant(1)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="any x 8 x 8, which a layer covers"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="any x 8 x 8, which a layer or a mean"
+    ):
         exported.signatures["sample"](seed=seed, size=tf.constant((6, 9, 8)), steps=steps)
     with pytest.raises(Refused, match="a size of any x 8 x 8"):
         parse({"size": "9", "frames": "6"}, exported.metadata)

@@ -10,6 +10,7 @@ from genconv_tf import GenerativeConvNet, data
 from genconv_tf.cli.main import own_line
 from genconv_tf.data.decode import write_image
 from genconv_tf.data.video_files import read_video, write_video
+from genconv_tf.export import ExportedModel
 
 module = sys.modules["genconv_tf.data.videos"]  # `data.videos` is the function
 
@@ -189,3 +190,28 @@ def test_the_mean_frame_is_what_does_not_move(tmp_path, clip):
                               preprocessing=dataset.preprocessing)  # fmt: skip
     again = GenerativeConvNet.from_config(model.get_config())
     assert again.preprocessing.mean == dataset.preprocessing.mean
+
+
+def test_a_mean_frame_fixes_the_size_of_samples_and_parts_have_the_mean_of_all(tmp_path, clip):
+    dataset = data.videos(clip, mean="frame")
+    size = clip.shape[1:3]
+    model = GenerativeConvNet([{"filters": 2, "kernel": 3}], rank=3, levels=1,
+                              size=(4, *size), sampler={"steps": 1},
+                              preprocessing=dataset.preprocessing)  # fmt: skip
+    assert model.only_size == (None, *size)
+    message = "a size of any x {} x {}, which a layer or a mean frame covers whole".format(*size)
+    with pytest.raises(ValueError, match=message):
+        model.sample(size=(6, 24, 24))
+    model.export(tmp_path / "clip" / "1")
+    exported = ExportedModel(tmp_path / "clip" / "1")
+    assert exported.sample(size=(6, *size)).shape == (1, 6, *size, 3)
+    with pytest.raises(ValueError, match=message):
+        exported.sample(size=(6, 24, 24))
+    preprocessing = dataset.preprocessing
+    part = np.zeros((1, 5, 7, 6, 3), np.float32)
+    flat = np.round(np.mean(preprocessing.mean, (0, 1)))
+    np.testing.assert_array_equal(
+        preprocessing.decode_parts(part), np.broadcast_to(flat, part.shape)
+    )
+    x = next(iter(dataset))
+    np.testing.assert_array_equal(preprocessing.decode_parts(x), preprocessing.decode(x))

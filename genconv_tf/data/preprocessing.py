@@ -108,6 +108,20 @@ class Preprocessing:
             lambda begin, end: self._to_media(x[:, begin:end]), shape, dtype=tf.as_dtype(self.dtype)
         )
 
+    def decode_parts(self, x):
+        """As `decode`, of parts of signals. Where the mean differs from place to place, and theirs
+        is not known, they have the mean over all places."""
+        if self.only_size(x.shape[1:-1]) == tuple(x.shape[1:-1]):
+            return self.decode(x)
+        mean = np.mean(self.mean, axis=tuple(range(np.ndim(self.mean) - 1)))
+        return dataclasses.replace(self, mean=mean.tolist()).decode(x)
+
+    def only_size(self, only):
+        """Lengths of media that fit a mean which differs from place to place; where there is none,
+        or along axes that it does not have, the lengths `only`."""
+        places = np.shape(self.mean)[:-1]
+        return (*only[: len(only) - len(places)], *places)
+
     def _to_media(self, x):
         if self.basis is not None:
             x = tf.tensordot(x, tf.constant(self.basis, tf.float32), 1)
