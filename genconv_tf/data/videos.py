@@ -58,7 +58,8 @@ def videos(
         crop: `"resize"` scales the shorter side to `size` and cuts the middle, `"none"` keeps
             frames as they are.
         mean: `"colour"` subtracts the mean colour of the first video, `"frame"` its mean frame, so
-            that what does not move need not be learned, `"none"` nothing, three numbers themselves.
+            that what does not move need not be learned and samples have the size of its frames,
+            `"none"` nothing, three numbers themselves.
         colours: `"rgb"`, `"principal"` or `"grey"`, as for images.
         split, feature: of a TFDS name.
         rate: frames a second of what is written back; `None` for that of the first file, or 25.
