@@ -193,9 +193,7 @@ def _check_size(size, least, only=()):
     tf.debugging.assert_greater_equal(size, least, f"Expected a size of at least {least}")
     for axis, n in enumerate(only):
         if n is not None:
-            covers = "which a layer or a mean frame covers whole"
-            message = f"Expected a size of {sizes.shown(only)}, {covers}"
-            tf.debugging.assert_equal(size[axis], n, message)
+            tf.debugging.assert_equal(size[axis], n, sizes.expected_only(only))
 
 
 def _warm_up_requests(model):

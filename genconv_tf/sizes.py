@@ -100,8 +100,12 @@ def shown(size):
 def check_only(only, size, what):
     """Raise a `ValueError` unless `size` is as `only_size` says."""
     if any(n not in (None, m) for n, m in zip(only, size)):
-        raise ValueError(f"Expected {what} of {shown(only)}, which a layer or a mean frame "
-                         f"covers whole. Received: {shown(size)}")  # fmt: skip
+        raise ValueError(f"{expected_only(only, what)}. Received: {shown(size)}")
+
+
+def expected_only(only, what="a size"):
+    """What is said where a size is not as `only_size` says."""
+    return f"Expected {what} of {shown(only)}, which a layer or a mean frame covers whole"
 
 
 def check_data(levels, channels, shape, whole):
