@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from genconv_tf import noise
@@ -22,7 +23,7 @@ from genconv_tf.network import ScoringNetwork
 from genconv_tf.resample import downsample, downsample_to_multiple, upsample
 from genconv_tf.settings import check_types
 
-STARTS = ("noise", "zero")
+STARTS = ("noise", "zero", "mean")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +31,10 @@ class Sampler:
     """How a model is sampled: saved and exported with it.
 
     Args:
-        start: where the coarsest chains start: `"noise"`, white noise of `start_std`, or `"zero"`.
-        start_std: standard deviation of the starting noise, in the units of the data.
+        start: where the coarsest chains start: `"noise"`, white noise of `start_std`, `"zero"`, or
+            `"mean"`, one value all over: what data average (`Preprocessing.averages`), at random.
+        start_std: standard deviation of the starting noise, in the units of the data; of the one
+            value, where it is not known what data average.
         steps: Langevin steps; a list gives each level its own, as it does for all numbers below.
         step_size: e of the papers.
         temperature: of the Langevin noise; 1 samples the density itself.
@@ -110,6 +113,8 @@ class Level:
         factor: how many samples of the finest level one of this level stands for, per axis.
         sampler: a `Sampler` with one value for each setting.
         bounds: (least, largest) values of the signal per channel, for a bounded sampler.
+        averages: (mean, root) of what signals average over positions, for a sampler that starts
+            from it; `None` where it is not known.
         calibration: a `Calibration`, of a calibrated sampler.
         like: a level of the same layers, reference and bounds, whose graph of a step is this one's
             too; `None` for its own.
@@ -120,6 +125,7 @@ class Level:
     factor: tuple
     sampler: Sampler
     bounds: tuple | None = None
+    averages: tuple | None = None
     calibration: Calibration | None = None
     like: "Level | None" = None
 
@@ -162,6 +168,11 @@ class Level:
         shape = [*(size[axis] for axis in range(len(self.factor))), channels]
         if self.sampler.start == "zero":
             return tf.zeros([tf.shape(seeds)[0], *shape])
+        if self.sampler.start == "mean":
+            mean, root = self.averages or (0.0, self.sampler.start_std * np.eye(channels))
+            x = mean + tf.matmul(noise.normal(seeds, [len(root)], iteration=-1), np.float32(root))
+            x = tf.reshape(x, [-1, *[1] * len(self.factor), channels])
+            return tf.broadcast_to(x, [tf.shape(seeds)[0], *shape])
         return self.sampler.start_std * noise.normal(seeds, shape, iteration=-1)
 
     def langevin(self, x, seeds, steps=None, mask=None, fresh=False, begun=0.0, until=None):
@@ -294,7 +305,8 @@ def make_levels(count, factor, network, seed, reference, sampler, preprocessing,
     for i in range(count):
         own = Sampler(**one_level(settings, i, count))
         shrunk = tuple(f ** (count - 1 - i) for f in factor)
-        level = Level(scoring_network(i), reference, shrunk, own, preprocessing.bounds())
+        known = preprocessing.bounds(), preprocessing.averages_of_x()
+        level = Level(scoring_network(i), reference, shrunk, own, *known)
         level.network.build((None, *level.size(size), channels))
         like = next((m for m in made if m.network.is_like(level.network)), None)
         level = dataclasses.replace(level, like=like)

@@ -94,9 +94,11 @@ def images(
     def some():
         return [first] if count == 1 else raw.take(1000).as_numpy_iterator()
 
+    averages = [one.mean((0, 1)) for one in some()]
     preprocessing = Preprocessing(
-        mean=mean_image(some(), size, crop) if mean == "image" else mean_colour(mean, some()),
+        mean=mean_image(some(), size, crop) if mean == "image" else mean_colour(mean, averages),
         basis=principal_colours(colours, some()),
+        averages=spread_of(averages),
     )
 
     def prepare(index, image):
@@ -157,6 +159,15 @@ def mean_colour(mean, media):
     colours = [one.mean(tuple(range(one.ndim - 1))) for one in media]
     # Two decimals lose nothing visible, and keep configurations readable.
     return tuple(round(float(c), 2) for c in np.mean(colours, axis=0))
+
+
+def spread_of(averages):
+    """The mean and the root of the covariance of `averages`, `(count, channels)`: as the
+    `Preprocessing` has them."""
+    mean, apart = np.mean(averages, 0), np.cov(averages, rowvar=False, bias=True)
+    variances, axes = np.linalg.eigh(apart)
+    root = np.sqrt(np.maximum(variances, 0))[:, None] * axes.T
+    return tuple(mean.round(2).tolist()), tuple(tuple(row) for row in root.round(2).tolist())
 
 
 def principal_colours(colours, media):

@@ -25,6 +25,9 @@ class Preprocessing:
         dtype: `"uint8"` for images and frames, `"float32"` for sounds.
         rate: samples or frames a second, of sounds and videos.
         subbands: `Subbands` (or its arguments) that take the place of x, for sounds.
+        averages: `(mean, root)`, `(channels,)` and `(channels, channels)` of the media: what media
+            of this kind average over all positions is like `mean + z · root`, z standard normal.
+            `None` where it is not known.
     """
 
     mean: float | tuple = 0.0
@@ -35,6 +38,7 @@ class Preprocessing:
     rate: float | None = None
     basis: tuple | None = None
     subbands: Subbands | None = None
+    averages: tuple | None = None
 
     def __post_init__(self):
         if isinstance(self.mean, list):
@@ -43,6 +47,10 @@ class Preprocessing:
             object.__setattr__(self, "basis", tuple(tuple(row) for row in self.basis))
         if isinstance(self.subbands, dict):
             object.__setattr__(self, "subbands", Subbands(**self.subbands))
+        if self.averages is not None:
+            mean, root = self.averages
+            own = tuple(mean), tuple(tuple(row) for row in root)
+            object.__setattr__(self, "averages", own)
 
     @property
     def hop(self):
@@ -70,6 +78,16 @@ class Preprocessing:
         inverse = self._inverse()
         ends = low[:, None] * inverse, high[:, None] * inverse
         return np.minimum(*ends).sum(0), np.maximum(*ends).sum(0)
+
+    def averages_of_x(self):
+        """As `averages`, of x, in arrays: `(channels,)` and `(channels of the media, channels)`."""
+        if self.averages is None:
+            return None
+        mean, root = (np.asarray(part, np.float32) for part in self.averages)
+        own = np.asarray(self.mean, np.float32)
+        own = own.mean(tuple(range(own.ndim - 1)))
+        inverse = np.eye(len(mean)) if self.basis is None else self._inverse()
+        return (mean - own) / self.scale @ inverse, root / self.scale @ inverse
 
     def affine(self, channels):
         """Media are `offset + x · matrix`: a dict of the two, for `channels` of x. There is no one
