@@ -13,6 +13,7 @@ names. What is done is not done again.
 import argparse
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -157,4 +158,6 @@ def main():
 
 
 if __name__ == "__main__":
+    # As an exception, for which `subprocess.run` ends the command that it waits for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     main()
