@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import genconv_tf as gct
 from genconv_tf import detection, recovery
+from genconv_tf.cli import held_out
 from genconv_tf.cli.main import main
 
 
@@ -121,9 +123,19 @@ def test_an_experiment_tells_of_images_it_has_not_seen(tmp_path):
     assert each["behind"]["value"] == pytest.approx(lead) and each["behind"]["error"] >= 0
     assert table["M6"]["model-mean"]["behind"] == {"value": 0, "error": 0}
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert 0 <= scores["auc"] <= 1
+    model = gct.GenerativeConvNet.from_preset(str(tmp_path / "out" / "run" / "preset"))
+    seen = {name: held_out.load(model, tmp_path / name).numpy() for name in ("test", "other")}
+    squares = {name: (x**2).sum((1, 2, 3)) / 2 for name, x in seen.items()}
+    f = {name: model.score(x).numpy() for name, x in seen.items()}
+    log_p = {name: f[name] - squares[name] for name in f}
+    for score, value in (("f", f), ("log p", log_p)):
+        assert scores[score]["held out"]["mean"] == pytest.approx(value["test"].mean(), rel=1e-4)
+        assert scores[score]["others"]["mean"] == pytest.approx(value["other"].mean(), rel=1e-4)
+        above = (value["test"][:, None] > value["other"]).mean()
+        assert scores[score]["held out"]["auc"] == pytest.approx(above)
+    assert set(scores["f"]) == {"learned", "held out", "others"}
     page = (tmp_path / "out" / "README.md").read_text()
-    assert "| biharmonic |" in page and "ROC curve" in page
+    assert "| biharmonic |" in page and "| log p, held out |" in page
     with Image.open(tmp_path / "out" / "recovered_9.png") as sheet:
         assert sheet.size == (3 * 20 - 4, 4 * 20 - 4)
 

@@ -56,7 +56,7 @@ def run(options):
         tables += matched.table(folder, model, x, options.num, 1)
     if options.others:
         x = held_out.load(model, train.source(options))
-        tables += held_out.scores(folder, model, x, options.others)
+        tables += held_out.scores(folder, model, x, options.others, options.held_out)
     if options.held_out:
         tables += held_out.recoveries(folder, model, options.held_out, options.hide, 1)
     several = judged(model, observed) == 1 and len(observed) > 1

@@ -37,17 +37,27 @@ def load(model, source):
     return model.preprocessing.encode(media)
 
 
-def scores(folder, model, x, others):
-    """Write scores.json, f of what was learned from and of other images, and return its lines."""
-    table = detection.separation(model.score, x, load(model, others))
-    files.write_json(folder / "scores.json", table)
-    lines = ["f(x), of what was learned from and of other images (FRAME Table 1):", "",
-             "| | mean | standard deviation |", "|---|---|---|"]  # fmt: skip
-    for name in ("learned", "others"):
-        std = table[name]["std"]
-        spread = "" if std is None else f"{std:.4g}"  # of one image there is none
-        lines.append(f"| {name} | {table[name]['mean']:.4g} | {spread} |")
-    return [*lines, "", f"Area under the ROC curve: {table['auc']:.4f}", ""]
+def scores(folder, model, x, others, source=None):
+    """Write scores.json, f and log p of what was learned from, of images of a `source` that was
+    held out, and of others, and return its lines."""
+    insides = {"learned": x} | ({"held out": load(model, source)} if source else {})
+    outside, tables = load(model, others), {}
+    lines = ["Scores of images (FRAME Table 1): f, and log p = f + log q up to a constant. "
+             "Area: that under the ROC curve which tells them from the others.", "",
+             "| | mean | standard deviation | area |", "|---|---|---|---|"]  # fmt: skip
+    for score, f in (("f", model.score), ("log p", lambda x: -model.energy(x))):
+        table = tables[score] = {}
+        for name, inside in insides.items():
+            apart = detection.separation(f, inside, outside)
+            table[name] = {**apart["learned"], "auc": apart["auc"]}
+        table["others"] = apart["others"]
+        for name, each in table.items():
+            # Of one image there is no spread.
+            spread = "" if each["std"] is None else f"{each['std']:.4g}"
+            area = f"{each['auc']:.4f}" if "auc" in each else ""
+            lines.append(f"| {score}, {name} | {each['mean']:.4g} | {spread} | {area} |")
+    files.write_json(folder / "scores.json", tables)
+    return [*lines, ""]
 
 
 def recoveries(folder, model, source, sides, seed):
