@@ -12,7 +12,7 @@ _PLACES = {
     "ScoringNetwork": "genconv_tf.network",
     "Layer": "genconv_tf.network",
     "Reference": "genconv_tf.energy",
-    "Sampler": "genconv_tf.pyramid",
+    "Sampler": "genconv_tf.sampler",
     "Learning": "genconv_tf.learning",
     "Preprocessing": "genconv_tf.data",
     "langevin": None,

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from genconv_tf.energy import Reference
-from genconv_tf.pyramid import Level, Sampler
+from genconv_tf.pyramid import Level
+from genconv_tf.sampler import Sampler
 
 LENGTHS = (32, 128, 512)  # of signals for a classifier of any length
 

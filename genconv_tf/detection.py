@@ -92,25 +92,29 @@ class Detector:
         return tf.gather(boxes, kept), tf.gather(ratios, kept)
 
 
-def separation(f, learned, others, batch=64):
-    """How far f holds apart what it was learned from and other signals (FRAME Table 1).
+def separation(f, groups, others, batch=64):
+    """How far f holds apart groups of signals and others (FRAME Table 1).
 
     Args:
         f: scoring function, `(batch, *spatial, channels)` to `(batch,)`.
-        learned, others: `(count, *spatial, channels)`.
+        groups: dict of names to `(count, *spatial, channels)`, such as what f was learned from.
+        others: `(count, *spatial, channels)`.
         batch: signals at a time.
 
     Returns:
-        dict of `mean` and `std` of f for `learned` and for `others`, and `auc`, the area under the
-        ROC curve: how often f of a learned signal is above that of another one. `std` of one signal
-        is `None`.
+        dict of each group and of `others`, each a dict of `mean` and `std` of f; of a group also
+        `auc`, the area under the ROC curve: how often f of one of its signals is above that of
+        another one. `std` of one signal is `None`.
     """
-    inside, outside = (
-        np.concatenate([f(x[i : i + batch]) for i in range(0, len(x), batch)]).astype(np.float64)
-        for x in (tf.convert_to_tensor(learned), tf.convert_to_tensor(others))
-    )
-    above = inside[:, None] - outside
-    result = {name: {"mean": float(values.mean()),
-                     "std": float(values.std(ddof=1)) if len(values) > 1 else None}
-              for name, values in (("learned", inside), ("others", outside))}  # fmt: skip
-    return {**result, "auc": float((above > 0).mean() + 0.5 * (above == 0).mean())}
+    values = {}
+    for name, x in {**groups, "others": others}.items():
+        x = tf.convert_to_tensor(x)
+        each = [f(x[i : i + batch]) for i in range(0, len(x), batch)]
+        values[name] = np.concatenate(each).astype(np.float64)
+    result = {name: {"mean": float(each.mean()),
+                     "std": float(each.std(ddof=1)) if len(each) > 1 else None}
+              for name, each in values.items()}  # fmt: skip
+    for name in groups:
+        above = values[name][:, None] - values["others"]
+        result[name]["auc"] = float((above > 0).mean() + 0.5 * (above == 0).mean())
+    return result

@@ -12,6 +12,7 @@ from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.precision import resolve
 from genconv_tf.rows import each_row, first_of
+from genconv_tf.sampler import Sampler
 from genconv_tf.settings import made, plain
 from genconv_tf.validation import Validation
 from genconv_tf.windows import random_window
@@ -65,7 +66,7 @@ class GenerativeConvNet(keras.Model):
         checks.check_shape(rank, levels, channels, seed)
         size, factor = sizes.lengths(size, rank), sizes.lengths(factor, rank, "factor")
         self.reference = made(Reference, reference)
-        self.sampler = made(pyramid.Sampler, sampler)
+        self.sampler = made(Sampler, sampler)
         self.learning = made(ml.Learning, learning)
         self.preprocessing = made(Preprocessing, preprocessing)
         checks.check_calibrated(self.sampler, self.learning)

@@ -131,7 +131,7 @@ def _find(recipe):
 def _check(content):
     from genconv_tf.energy import Reference
     from genconv_tf.learning import Learning
-    from genconv_tf.pyramid import Sampler
+    from genconv_tf.sampler import Sampler
 
     keys = {
         "recipe": _RECIPE_KEYS,

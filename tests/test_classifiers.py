@@ -10,7 +10,7 @@ from genconv_tf.classifiers import from_classifier, to_classifier
 from genconv_tf.detection import Detector
 from genconv_tf.energy import Reference
 from genconv_tf.partition import Estimate
-from genconv_tf.pyramid import Sampler
+from genconv_tf.sampler import Sampler
 
 RNG = np.random.default_rng(0)
 SHAPE = (8, 8, 2)

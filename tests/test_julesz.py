@@ -14,8 +14,9 @@ from genconv_tf.cli.main import main
 from genconv_tf.energy import Reference
 from genconv_tf.layers import Layer
 from genconv_tf.network import ScoringNetwork
-from genconv_tf.pyramid import Level, Sampler, levels_of
+from genconv_tf.pyramid import Level, levels_of
 from genconv_tf.resample import downsample
+from genconv_tf.sampler import Sampler
 
 RNG = np.random.default_rng(5)
 

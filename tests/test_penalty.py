@@ -6,7 +6,8 @@ from genconv_tf import GenerativeConvNet, noise
 from genconv_tf.energy import Reference
 from genconv_tf.network import ScoringNetwork
 from genconv_tf.penalty import added, now_and_then, overshoot
-from genconv_tf.pyramid import Level, Sampler
+from genconv_tf.pyramid import Level
+from genconv_tf.sampler import Sampler
 
 RNG = np.random.default_rng(0)
 SEEDS = tf.constant([[1, 2]])

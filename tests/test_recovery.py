@@ -73,14 +73,15 @@ def test_a_mean_is_of_samples_that_differ(small):
 def test_separation_is_that_of_two_normal_distributions():
     rng = np.random.default_rng(1)
     inside, outside = rng.normal(1, 1, 3000), rng.normal(0, 2, 2000)
-    table = detection.separation(lambda x: x, inside, outside)
-    assert table["learned"]["mean"] == pytest.approx(inside.mean())
+    table = detection.separation(lambda x: x, {"inside": inside}, outside)
+    assert table["inside"]["mean"] == pytest.approx(inside.mean())
     assert table["others"]["std"] == pytest.approx(outside.std(ddof=1))
     # P(N(1, 1) > N(0, 4)) = Φ(1/√5) = 0.6726, with a standard error of 0.008.
-    assert table["auc"] == pytest.approx(0.6726, abs=0.03)
-    same = detection.separation(lambda x: 0 * x, inside, outside)
-    assert same["auc"] == 0.5
-    assert detection.separation(lambda x: x, inside[:1], outside)["learned"]["std"] is None
+    assert table["inside"]["auc"] == pytest.approx(0.6726, abs=0.03)
+    groups = {"inside": inside, "one": inside[:1]}
+    same = detection.separation(lambda x: 0 * x, groups, outside)
+    assert same["inside"]["auc"] == same["one"]["auc"] == 0.5
+    assert same["one"]["std"] is None and set(same["others"]) == {"mean", "std"}
 
 
 RECIPE = """

@@ -104,6 +104,19 @@ def test_samples_start_at_what_images_average(how):
     np.testing.assert_allclose(*between, atol=0.19)
 
 
+def test_samples_of_videos_start_at_what_clips_average():
+    clips = np.stack([np.full((4, 8, 8, 3), n, np.uint8) for n in (30, 90)])
+    data = gct.data.videos(clips, mean="none")
+    model = GenerativeConvNet(
+        layers=[{"filters": 2, "kernel": 3}], rank=3, size=(4, 8, 8),
+        preprocessing=data.preprocessing, sampler={"start": "mean"})  # fmt: skip
+    x = model.finest.start(noise.row_seeds(1, 400), (4, 8, 8), 3).numpy()
+    assert (x == x[:, :1, :1, :1]).all()
+    # Mean 60 and standard deviation 30, grey; errors of 1.5 and 1.1, and rounding of the root.
+    assert abs(x.mean() - 60) < 6 and abs(x[:, 0, 0, 0, 0].std() - 30) < 4.5
+    np.testing.assert_allclose(x[..., 0], x[..., 2], atol=0.1)
+
+
 def test_one_image_has_one_average_and_where_none_is_known_starts_are_normal():
     data = gct.data.images(np.full((16, 16, 3), 80.0), mean="none")
     how = {"layers": [{"filters": 2, "kernel": 3}], "size": 16,

@@ -40,18 +40,14 @@ def load(model, source):
 def scores(folder, model, x, others, source=None):
     """Write scores.json, f and log p of what was learned from, of images of a `source` that was
     held out, and of others, and return its lines."""
-    insides = {"learned": x} | ({"held out": load(model, source)} if source else {})
-    outside, tables = load(model, others), {}
+    groups = {"learned": x} | ({"held out": load(model, source)} if source else {})
+    others, tables = load(model, others), {}
     lines = ["Scores of images (FRAME Table 1): f, and log p = f + log q up to a constant. "
              "Area: that under the ROC curve which tells them from the others.", "",
              "| | mean | standard deviation | area |", "|---|---|---|---|"]  # fmt: skip
     for score, f in (("f", model.score), ("log p", lambda x: -model.energy(x))):
-        table = tables[score] = {}
-        for name, inside in insides.items():
-            apart = detection.separation(f, inside, outside)
-            table[name] = {**apart["learned"], "auc": apart["auc"]}
-        table["others"] = apart["others"]
-        for name, each in table.items():
+        tables[score] = detection.separation(f, groups, others)
+        for name, each in tables[score].items():
             # Of one image there is no spread.
             spread = "" if each["std"] is None else f"{each['std']:.4g}"
             area = f"{each['auc']:.4f}" if "auc" in each else ""

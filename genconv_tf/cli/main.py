@@ -83,7 +83,8 @@ def parser():
     one.add_argument("--num", type=_at_least(1), default=4, metavar="N", help="fresh samples")
     one.add_argument("--vgg", metavar="FILE", help="VGG-19 filters (.npz), or keras to download")
     one.add_argument("--others", help="other images, whose scores are compared with the input's")
-    one.add_argument("--held-out", help="images of the input's kind, to recover squares of")
+    one.add_argument("--held-out", help="images of the input's kind, not among it, "
+                     "to recover squares of, and to compare with --others")  # fmt: skip
     one.add_argument("--hide", nargs="+", type=_at_least(1), default=[40, 50], metavar="N",
                      help="sides of the squares, in pixels (default: 40 50)")  # fmt: skip
 

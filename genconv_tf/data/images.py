@@ -147,8 +147,9 @@ def mean_image(media, size, crop="resize"):
     return (total / count).round(1).tolist()
 
 
-def mean_colour(mean, media):
-    """Three numbers: `"colour"` is the mean colour of `media`, `"none"` black."""
+def mean_colour(mean, averages):
+    """Three numbers: `"colour"` is the mean of `averages`, the mean colours of media, `"none"`
+    black."""
     if isinstance(mean, str) and mean == "none":
         return (0.0, 0.0, 0.0)
     numbers = None if isinstance(mean, str) else np.asarray(mean)
@@ -156,9 +157,8 @@ def mean_colour(mean, media):
         return tuple(numbers.astype(float).tolist())
     if mean != "colour":
         raise ValueError(f'Expected mean "colour", "none" or three numbers. Received: {mean!r}')
-    colours = [one.mean(tuple(range(one.ndim - 1))) for one in media]
     # Two decimals lose nothing visible, and keep configurations readable.
-    return tuple(round(float(c), 2) for c in np.mean(colours, axis=0))
+    return tuple(round(float(c), 2) for c in np.mean(averages, axis=0))
 
 
 def spread_of(averages):

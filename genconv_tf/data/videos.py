@@ -15,6 +15,7 @@ from genconv_tf.data.images import (
     cut,
     mean_colour,
     principal_colours,
+    spread_of,
     to_size,
 )
 from genconv_tf.data.preprocessing import Preprocessing
@@ -94,6 +95,7 @@ def videos(
         raw, first = sources.from_tfds(name, split, feature)
         first, batch = _enough(first[taken], start, frames), batch or 1
         first = fitted(first, size, crop, region)
+        clips = [first]
     elif sources.is_array(source):
         array = sources.pixels(source, ("frames", "height", "width"))[:, taken]
         clips = [fitted(_enough(one, start, frames), size, crop, region) for one in array]
@@ -105,13 +107,15 @@ def videos(
         how = start, len(first), stride, first.shape[1:3], crop, region
         clips += [_read(path, *how) for path in paths[1:]]
         rate = rate or frame_rate(paths[0]) / stride
+    averages = [one.mean((0, 1, 2), dtype=np.float64) for one in clips]
     preprocessing = Preprocessing(
         # A tenth of a grey level is none to see, and configurations are readable.
         mean=np.mean(first, axis=0, dtype=np.float64).round(1).tolist()
         if mean == "frame"
-        else mean_colour(mean, [first]),
+        else mean_colour(mean, averages[:1]),
         rate=rate or RATE,
         basis=principal_colours(colours, [first]),
+        averages=spread_of(averages),
     )
     if name:
         # They stream: a whole dataset would not fit.
