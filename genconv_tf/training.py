@@ -54,8 +54,11 @@ def train(recipe, data, output, updates=None, seed=None, changes=None, resume=Fa
         model = None
         for stage, layers in enumerate(stages(config)):
             model = _stage(output, stage, {**config, "layers": layers}, model, data, quiet, sheets)
-        # One of a model of persistent chains, which takes many times the steps of an update.
-        samples = model.sample(4 if model.learning.rejuvenation > 0 else 1, seed=1)
+        # One where a fresh sample takes many times the steps of an update.
+        num = 1 if model.sampler.fresh_steps else 4
+        if not quiet:
+            print(f"Sampling {num} for {output / 'preset'}", flush=True)
+        samples = model.sample(num, seed=1)
         presets.save(model, output / "preset", replace=True, exemplar=exemplar, samples=samples,
                      **facts or {})  # fmt: skip
     return model

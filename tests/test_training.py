@@ -127,6 +127,15 @@ def test_a_disk_that_fills_up_during_training_ends_it_in_one_line(recipe, pictur
     assert not (tmp_path / "run" / "preset").exists()
 
 
+@pytest.mark.parametrize("fresh, samples", [(None, 4), (5, 1)])
+def test_a_preset_shows_one_sample_where_samples_take_long(
+    recipe, dataset, tmp_path, capsys, fresh, samples
+):
+    changes = {"sampler.fresh_steps": fresh} if fresh else {}
+    training.train(recipe, dataset, tmp_path / "run", updates=1, changes=changes)
+    assert f"Sampling {samples} for {tmp_path / 'run' / 'preset'}" in capsys.readouterr().out
+
+
 def test_a_disk_without_room_for_the_preset_leaves_nothing_half_written(small, tmp_path):
     """In a process of its own: HDF5 once brought it down."""
     small.save_to_preset(tmp_path / "whole")

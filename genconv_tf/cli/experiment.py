@@ -38,6 +38,8 @@ def run(options):
         model.export(exported)
     x = observations(data)
     observed = model.preprocessing.decode(x).numpy()
+    if not options.quiet:
+        print(f"Sampling {options.num} from {exported}", flush=True)
     made = {
         "chains": last_chains(learned, x.shape[1:-1]),
         "fresh": ExportedModel(exported).sample(options.num, seed=1),
