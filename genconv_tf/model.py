@@ -11,7 +11,7 @@ from genconv_tf import learning as ml
 from genconv_tf.data.preprocessing import Preprocessing
 from genconv_tf.energy import Reference, energy, log_density_gradient, reconstruct
 from genconv_tf.precision import resolve
-from genconv_tf.rows import each_row, first_of
+from genconv_tf.rows import each_row, first_of, size_of
 from genconv_tf.sampler import Sampler
 from genconv_tf.settings import made, plain
 from genconv_tf.validation import Validation
@@ -162,9 +162,7 @@ class GenerativeConvNet(keras.Model):
         if not self.compiled:
             self.compile()
         if self.chains is None:
-            spec = getattr(x, "element_spec", None)
-            size = spec.shape[1:-1] if spec is not None else np.shape(x)[1:-1]
-            self.build_chains(None if None in tuple(size) else tuple(size))
+            self.build_chains(size_of(x))
         self.optimizer.build(self.trainable_variables)
         kwargs.setdefault("shuffle", False)  # A dataset has an order of its own.
         history = super().fit(x, *args, **kwargs)
@@ -333,14 +331,8 @@ class GenerativeConvNet(keras.Model):
     @tf.function(reduce_retracing=True, autograph=False)
     def vary_media(self, media, seeds, steps, begun, level):
         """Media of chains that start from `media` at a level, see `pyramid.generate`."""
-
-        def vary(media, seeds):
-            known = self.preprocessing.encode(media)
-            size, how = tf.shape(known)[1:-1], {"first": level, "begun": begun}
-            x = pyramid.generate(self.levels, seeds, size, self.channels, steps, known, **how)
-            return self.preprocessing.decode(x)
-
-        return each_row(vary, media, seeds)
+        how = {"first": level, "begun": begun}
+        return each_row(lambda media, seeds: self._given(media, seeds, steps, **how), media, seeds)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def recover_media(self, media, mask, seeds, steps):
@@ -348,13 +340,17 @@ class GenerativeConvNet(keras.Model):
         mask = checks.hidden(mask, media)
 
         def recover(media, mask, seeds):
-            known = self.preprocessing.encode(media)
-            size, hidden = tf.shape(known)[1:-1], self.preprocessing.positions(mask)[..., None]
-            x = pyramid.generate(self.levels, seeds, size, self.channels, steps, known, hidden)
-            return self.preprocessing.decode(x)
+            hidden = self.preprocessing.positions(mask)[..., None]
+            return self._given(media, seeds, steps, mask=hidden)
 
         given = tf.cast(mask[..., None] > 0, media.dtype)
         return given * each_row(recover, media, mask, seeds) + (1 - given) * media
+
+    def _given(self, media, seeds, steps, **how):
+        known = self.preprocessing.encode(media)
+        size = tf.shape(known)[1:-1]
+        x = pyramid.generate(self.levels, seeds, size, self.channels, steps, known, **how)
+        return self.preprocessing.decode(x)
 
     # -- configuration -----------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Rows of a batch one after the other, so that none depends on the batch that it travels in; and
-which batch comes first."""
+which batch comes first, and of which size."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -45,3 +46,10 @@ def first_of(x, most=32):
     elif not hasattr(x, "shape"):
         return None
     return tf.convert_to_tensor(x[0] if isinstance(x, tuple) else x, tf.float32)[:most]
+
+
+def size_of(x):
+    """The lengths of what `fit` takes, as a tuple; `None` where they are not known beforehand."""
+    spec = getattr(x, "element_spec", None)
+    size = tuple((np.shape(x) if spec is None else spec.shape)[1:-1])
+    return None if None in size else size

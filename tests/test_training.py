@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from genconv_tf import callbacks, data, files, training
 from genconv_tf.cli.main import main
@@ -131,9 +132,12 @@ def test_a_disk_that_fills_up_during_training_ends_it_in_one_line(recipe, pictur
 def test_a_preset_shows_one_sample_where_samples_take_long(
     recipe, dataset, tmp_path, capsys, fresh, samples
 ):
-    changes = {"sampler.fresh_steps": fresh} if fresh else {}
-    training.train(recipe, dataset, tmp_path / "run", updates=1, changes=changes)
-    assert f"Sampling {samples} for {tmp_path / 'run' / 'preset'}" in capsys.readouterr().out
+    folder, changes = tmp_path / "run", {"sampler.fresh_steps": fresh} if fresh else {}
+    training.train(recipe, dataset, folder, updates=1, changes=changes)
+    assert f"Sampling {samples} for {folder / 'preset'}" in capsys.readouterr().out
+    with Image.open(folder / "preset" / "samples.png") as sheet:
+        width, height = sheet.size
+    assert (width // 32) * (height // 32) == samples  # of 32x32, and what is between them
 
 
 def test_a_disk_without_room_for_the_preset_leaves_nothing_half_written(small, tmp_path):
