@@ -79,14 +79,23 @@ def _check_layers(layers):
 
 
 def parse_setting(text):
-    """`"section.key=value"` to a pair; the value is TOML, or a bare word."""
+    """`"section.key=value"` to a pair; the value is TOML, or a bare word.
+
+    Raises:
+        ValueError: there is no key, or a value begins as a number, text in quotes, a list or a
+            table of TOML do, and is none.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ValueError(f"Expected key=value. Received: {text!r}")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+        word = value.strip()
+        if word.startswith((*"[{\"'+-0123456789",)):
+            raise ValueError(f"Expected {key.strip()} in TOML, where numbers are as 8 or 8.0 and "
+                             f"words are in quotes. Received: {word}") from None  # fmt: skip
+        return key.strip(), word
 
 
 def parse_settings(texts):

@@ -146,3 +146,10 @@ def test_unknown_and_broken_recipes_are_refused(tmp_path):
             read(tmp_path / "flat.toml")
     with pytest.raises(ValueError, match="Expected key=value"):
         recipes.parse_setting("updates")
+
+
+@pytest.mark.parametrize("value", ["[8.,6.]", "8.", "-", '"half', "{a=1", "1e"])
+def test_a_value_that_is_no_toml_is_refused_by_its_key(value):
+    with pytest.raises(ValueError, match="step_size in TOML") as refused:
+        recipes.parse_setting(f"sampler.step_size={value}")
+    assert str(refused.value).endswith(f"Received: {value}")
