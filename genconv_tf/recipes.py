@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 import tomllib
 
 from genconv_tf.guess import did_you_mean
@@ -15,6 +16,8 @@ _DATA_KEYS = {"kind", "size", "crop", "mean", "batch", "frames", "start", "strid
               "seconds", "scale", "colours", "subbands", "region"}  # fmt: skip
 _MODEL_KEYS = {"layers", "rank", "channels", "levels", "factor", "boundary", "weight_init",
                "weight_scale", "bank", "precision", "size", "seed"}  # fmt: skip
+# How a list, a table, text in quotes or a number begins, and a bare word does not.
+_MEANT_AS_TOML = re.compile(r"""[\[{"'+-]|\.?\d""")
 
 
 def names():
@@ -92,8 +95,8 @@ def parse_setting(text):
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         word = value.strip()
-        if word.startswith((*"[{\"'+-0123456789",)):
-            raise ValueError(f"Expected {key.strip()} in TOML, where numbers are as 8 or 8.0 and "
+        if _MEANT_AS_TOML.match(word):
+            raise ValueError(f"Expected {key.strip()} in TOML, where numbers are as 8 or 0.5 and "
                              f"words are in quotes. Received: {word}") from None  # fmt: skip
         return key.strip(), word
 

@@ -86,6 +86,7 @@ def test_settings_are_changed_by_name():
     assert model.learning.updates == 7 and model.seed == 3
     assert recipes.parse_setting("a.b=[1, 2.5]") == ("a.b", [1, 2.5])
     assert recipes.parse_setting("a.b=word") == ("a.b", "word")
+    assert recipes.parse_setting("a.b=../file") == ("a.b", "../file")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_unknown_and_broken_recipes_are_refused(tmp_path):
         recipes.parse_setting("updates")
 
 
-@pytest.mark.parametrize("value", ["[8.,6.]", "8.", "-", '"half', "{a=1", "1e"])
+@pytest.mark.parametrize("value", ["[8.,6.]", "8.", ".5", "-", '"half', "{a=1", "1e"])
 def test_a_value_that_is_no_toml_is_refused_by_its_key(value):
     with pytest.raises(ValueError, match="step_size in TOML") as refused:
         recipes.parse_setting(f"sampler.step_size={value}")
